@@ -1,0 +1,78 @@
+"""Real-time speech denoiser: files, pipes and live sound through one engine.
+
+>>> from streamdenoise import Denoiser
+>>> d = Denoiser(sample_rate=48000)          # doctest: +SKIP
+>>> clean = d.process(block)                 # doctest: +SKIP
+
+Names are loaded when first used, so that ``import streamdenoise`` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .engine import Denoiser, State, denoise
+    from .errors import (
+        AudioFormatError,
+        DeviceError,
+        ModelError,
+        OutputError,
+        RuntimeMissingError,
+        StreamDenoiseError,
+    )
+    from .meters import Meter
+    from .model import StepModel, list_models, load_model
+    from .settings import Settings
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AudioFormatError",
+    "Denoiser",
+    "DeviceError",
+    "Meter",
+    "ModelError",
+    "OutputError",
+    "RuntimeMissingError",
+    "Settings",
+    "State",
+    "StepModel",
+    "StreamDenoiseError",
+    "__version__",
+    "denoise",
+    "list_models",
+    "load_model",
+]
+
+_HOME = {
+    "Denoiser": "engine",
+    "State": "engine",
+    "denoise": "engine",
+    "Meter": "meters",
+    "StepModel": "model",
+    "list_models": "model",
+    "load_model": "model",
+    "Settings": "settings",
+    "AudioFormatError": "errors",
+    "DeviceError": "errors",
+    "ModelError": "errors",
+    "OutputError": "errors",
+    "RuntimeMissingError": "errors",
+    "StreamDenoiseError": "errors",
+}
+
+
+def __getattr__(name: str) -> Any:
+    try:
+        home = _HOME[name]
+    except KeyError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    value = getattr(import_module(f".{home}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

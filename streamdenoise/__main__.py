@@ -1,0 +1,6 @@
+"""``python -m streamdenoise`` is the command ``streamdenoise``."""
+
+from .cli import main
+
+if __name__ == "__main__":
+    main()

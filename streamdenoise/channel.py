@@ -1,0 +1,272 @@
+"""The work of one hop on one channel; `Denoiser` owns one of these per channel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .card import ModelCard
+from .constants import GRID_BINS
+from .highband import HighBand, HighBandRule
+from .model import ModelState
+from .stft import Analysis, StftParams, Synthesis, looks_bad, silence_bad_samples
+
+Samples = NDArray[np.float32]
+Spectrum = NDArray[np.complex64]
+
+_MAX_FRAME_POWER = 1e30
+
+
+class Model(Protocol):
+    """What the engine asks of a model; `StepModel` is one."""
+
+    @property
+    def card(self) -> ModelCard:
+        """The grid that the model lives on."""
+
+    @property
+    def group(self) -> int:
+        """Frames per call of `steps`; 0 without it."""
+
+    def initial_state(self) -> ModelState:
+        """Return the state at the start of a stream."""
+
+    def step(self, frame: Samples, state: ModelState) -> Samples:
+        """Enhance one frame (1, 257, 2) and move `state` on."""
+
+    def steps(self, frames: Samples, state: ModelState) -> Samples:
+        """Enhance `group` frames (1, group, 257, 2) and move `state` on."""
+
+
+@dataclass(frozen=True)
+class ChannelState:
+    """What one channel remembers, as copies.
+
+    Attributes
+    ----------
+    samples
+        The past that later windows reach back to, and samples that wait for a hop.
+    tail
+        Overlap of the last frame.
+    ready
+        Samples that are done and not yet handed out.
+    model
+        State tensors of the model by name.
+    high_band
+        State of the high band rule; None where there is no high band.
+    """
+
+    samples: Samples
+    tail: Samples
+    ready: Samples
+    model: ModelState
+    high_band: Any
+
+
+class Channel:
+    """Samples, model state, high band and overlap-add of one channel.
+
+    Parameters
+    ----------
+    model
+        Shared with other channels and streams.
+    params
+        The grid at the stream's rate.
+    group
+        Hops that `hops` does at once; 1 if it is never called.
+
+    Attributes
+    ----------
+    seconds
+        Time of the last call: analysis, model, synthesis, all.
+    power_in, power_out
+        Mean square of the samples that the last call took and gave.
+    bad_samples, bad_frames
+        Counted since the start: see `Meter`.
+    """
+
+    def __init__(self, model: Model, params: StftParams, group: int = 1) -> None:
+        self._model, self._params, self._group = model, params, group
+        self.analysis = Analysis(params, group)
+        self._synthesis = Synthesis(params, group)
+        self._high_band: HighBand | None = None
+        if params.bins > GRID_BINS:
+            self._high_band = HighBandRule(hop_seconds=params.hop_seconds)
+        self._state = model.initial_state()
+        self.ready = np.zeros((group + 1) * params.hop, np.float32)
+        self.bad_samples = self.bad_frames = 0
+        self.power_in = self.power_out = 0.0
+        self.seconds = (0.0, 0.0, 0.0, 0.0)
+
+        # At 16 kHz the native spectrum is the model's frame, and nothing is copied.
+        self._is_grid = params.bins == GRID_BINS
+        self._shared = min(GRID_BINS, params.bins)
+        self._grid = (
+            self.analysis.spectra_buffer
+            if self._is_grid
+            else np.zeros((group, GRID_BINS), np.complex64)
+        )
+        as_reals = self._grid.view(np.float32).reshape(1, group, GRID_BINS, 2)
+        self._frame, self._frames = as_reals[:, 0], as_reals
+        self._enhanced = np.zeros((group, params.bins), np.complex64)
+        self._mixed = np.zeros((group, params.bins), np.complex64)
+        self._part = np.zeros((group, params.bins), np.complex64)
+
+    def reset(self) -> None:
+        """Forget everything but the counters."""
+        self.analysis.reset()
+        self._synthesis.reset()
+        self._state = self._model.initial_state()
+        self.ready.fill(0.0)
+        if self._high_band is not None:
+            self._high_band.reset()
+
+    def hop(self, dry: float, wet: float) -> Samples:
+        """Do one hop.
+
+        Parameters
+        ----------
+        dry, wet
+            Weights of the input and of the enhanced spectrum in the output.
+
+        Returns
+        -------
+        float32 array of shape (hop,)
+            The samples completed; overwritten by the next call.
+        """
+        start = perf_counter()
+        self._clean(1)
+        spectrum = self.analysis.spectrum()
+        if not self._is_grid:
+            self._grid[0, : self._shared] = spectrum[: self._shared]
+        analysed = perf_counter()
+        frame = self._model.step(self._frame, self._state)
+        stepped = perf_counter()
+        enhanced = self._finite(frame).view(np.complex64)[0, :, 0]
+        if not self._is_grid:
+            enhanced = self._native(0, enhanced, spectrum)
+        if wet != 1.0 or dry != 0.0:
+            enhanced = _mix(spectrum, enhanced, dry, wet, self._mixed[0], self._part[0])
+        combined = perf_counter()
+        samples = self._synthesis.hop(enhanced)
+        self.power_out = float(samples.dot(samples)) / self._params.hop
+        end = perf_counter()
+        self.seconds = (
+            analysed - start,
+            stepped - analysed,
+            end - combined,
+            end - start,
+        )
+        return samples
+
+    def hops(self, dry: float, wet: float) -> Samples:
+        """Do `group` hops at once and return their samples, shape (group, hop)."""
+        start = perf_counter()
+        group = self._group
+        self._clean(group)
+        spectra = self.analysis.spectra(group)
+        if not self._is_grid:
+            self._grid[:, : self._shared] = spectra[:, : self._shared]
+        analysed = perf_counter()
+        frames = self._model.steps(self._frames, self._state)
+        stepped = perf_counter()
+        enhanced = self._finite(frames).view(np.complex64)[0, :, :, 0]
+        if not self._is_grid:
+            for i in range(group):
+                self._native(i, enhanced[i], spectra[i])
+            enhanced = self._enhanced
+        if wet != 1.0 or dry != 0.0:
+            enhanced = _mix(spectra, enhanced, dry, wet, self._mixed, self._part)
+        combined = perf_counter()
+        samples = self._synthesis.hops(enhanced)
+        self.power_out = float(np.mean(np.square(samples)))
+        end = perf_counter()
+        self.seconds = (
+            analysed - start,
+            stepped - analysed,
+            end - combined,
+            end - start,
+        )
+        return samples
+
+    def _clean(self, hops: int) -> None:
+        """Measure the hops to be done, and silence what is no sound in them."""
+        new = self.analysis.newest(hops)
+        power = float(new.dot(new))
+        if looks_bad(power):
+            self.bad_samples += silence_bad_samples(new)
+            power = float(new.dot(new))
+        self.power_in = power / new.size
+
+    def _finite(self, frames: Samples) -> Samples:
+        """Return what the model gave, silent where it is not finite."""
+        reals = frames.reshape(-1)
+        if float(reals.dot(reals)) < _MAX_FRAME_POWER:
+            return frames
+        # A state that has gone astray would never come back by itself.
+        self._state = self._model.initial_state()
+        power = np.square(reals.reshape(-1, 2 * GRID_BINS), dtype=np.float64).sum(1)
+        good = power < _MAX_FRAME_POWER
+        self.bad_frames += int(np.count_nonzero(~good))
+        shape = (*frames.shape[:-2], 1, 1)
+        return np.where(good.reshape(shape), frames, np.float32(0.0))
+
+    def _native(self, i: int, frame: Spectrum, spectrum: Spectrum) -> Spectrum:
+        """Extend (or cut) a frame of the grid to the bins of this sample rate."""
+        enhanced, shared = self._enhanced[i], self._shared
+        enhanced[:shared] = frame[:shared]
+        if self._high_band is not None:
+            gain = self._high_band.process(spectrum[:GRID_BINS], frame)
+            np.multiply(spectrum[shared:], gain, out=enhanced[shared:])
+        return enhanced
+
+    def snapshot(self, waiting: int, first: int, last: int) -> ChannelState:
+        """Return copies of everything remembered.
+
+        Parameters
+        ----------
+        waiting
+            Samples in the ring that wait for a hop.
+        first, last
+            Where in `ready` the samples lie that are done.
+        """
+        return ChannelState(
+            self.analysis.snapshot(waiting),
+            self._synthesis.snapshot(),
+            self.ready[first:last].copy(),
+            {name: tensor.copy() for name, tensor in self._state.items()},
+            None if self._high_band is None else self._high_band.snapshot(),
+        )
+
+    def restore(self, state: ChannelState) -> None:
+        """Go back to a snapshot; its `ready` samples then lie at the start."""
+        self.analysis.restore(state.samples)
+        self._synthesis.restore(state.tail)
+        self.ready[: state.ready.size] = state.ready
+        self._state = {name: tensor.copy() for name, tensor in state.model.items()}
+        if self._high_band is not None:
+            self._high_band.restore(state.high_band)
+
+    def state_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of the model's states, to compare snapshots by."""
+        return {name: tensor.shape for name, tensor in self._state.items()}
+
+
+def _mix(
+    spectrum: Spectrum,
+    enhanced: Spectrum,
+    dry: float,
+    wet: float,
+    out: Spectrum,
+    scratch: Spectrum,
+) -> Spectrum:
+    """Return ``dry * spectrum + wet * enhanced``, written to `out` if need be."""
+    if wet == 0.0 and dry == 1.0:
+        return spectrum
+    np.multiply(enhanced, wet, out=scratch)
+    np.multiply(spectrum, dry, out=out)
+    return np.add(out, scratch, out=out)

@@ -1,0 +1,84 @@
+"""``streamdenoise pipe``."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from .common import (
+    model_option,
+    settings_from,
+    settings_options,
+    warn,
+)
+
+__all__ = ["pipe"]
+
+
+@click.command(short_help="Denoise a stream from standard input to standard output.")
+@click.option("--rate", type=int, metavar="R", help="Samples per second.  [16000]")
+@click.option("--channels", type=int, metavar="C", help="Number of channels.  [1]")
+@click.option(
+    "--format",
+    "sample_format",
+    type=click.Choice(["s16le", "s24le", "s32le", "f32le"]),
+    help="How one sample is stored.  [s16le]",
+)
+@settings_options
+@model_option
+def pipe(
+    rate: int | None,
+    channels: int | None,
+    sample_format: str | None,
+    strength: float | None,
+    mix: float,
+    removed: bool,
+    model: str | None,
+) -> None:
+    """Denoise a stream from standard input to standard output.
+
+    A WAV header is recognised and passed on; without one, --rate, --channels and
+    --format say what the samples are. As many samples come out as went in.
+
+    \b
+    arecord -f S16_LE -r 16000 | streamdenoise pipe | aplay
+    ffmpeg -i talk.mp4 -f wav - | streamdenoise pipe > talk.wav
+    streamdenoise pipe --rate 48000 --channels 2 --format f32le < in.raw > out.raw
+    """  # noqa: D301
+    settings = settings_from(strength, mix, removed)
+    _check_options(rate, channels)
+    source = click.get_binary_stream("stdin")
+    sink = click.get_binary_stream("stdout")
+    hint = "such as: arecord -f S16_LE -r 16000 | streamdenoise pipe | aplay"
+    if sys.stdin is not None and sys.stdin.isatty():
+        raise click.UsageError(
+            f"standard input is a terminal; send audio to it, {hint}"
+        )
+    if sys.stdout is not None and sys.stdout.isatty():
+        raise click.UsageError(
+            f"standard output is a terminal; send it to a player or a file, {hint}"
+        )
+    from ..pipe import run_pipe
+
+    run_pipe(
+        source,
+        sink,
+        model,
+        settings,
+        sample_rate=rate,
+        channels=channels,
+        sample_format=sample_format,
+        warn=warn,
+    )
+
+
+def _check_options(rate: int | None, channels: int | None) -> None:
+    from ..constants import MAX_RATE, MIN_RATE
+
+    if rate is not None and not MIN_RATE <= rate <= MAX_RATE:
+        raise click.BadParameter(
+            f"{rate} Hz; give {MIN_RATE} to {MAX_RATE}", param_hint="--rate"
+        )
+    if channels is not None and not 1 <= channels <= 32:
+        raise click.BadParameter(f"{channels}; give 1 to 32", param_hint="--channels")

@@ -1,0 +1,1 @@
+"""Evaluation: metrics, oracle masks and report cards (extra `eval`)."""

@@ -1,0 +1,182 @@
+"""What a denoiser must do besides good averages, as numbers.
+
+Clean speech passes, word onsets survive, noise alone goes away and stays away, level
+does not matter, silence stays silence, a click does not blow up. Inputs come from a
+set of pairs: its ``clean`` and ``noise`` entries where it has such, else the clean side
+of its pairs, and the difference of their sides, which is the noise alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from streamdenoise.constants import GRID_HOP, GRID_RATE
+from streamdenoise.errors import AudioFormatError
+from streamdenoise.eval import metrics
+from streamdenoise.eval.reportcard import load_pairs
+
+Audio = npt.NDArray[np.float32]
+Enhance = Callable[[Audio], Audio]
+
+ONSET_SECONDS = 0.06
+"""Length of what counts as the onset of a word."""
+
+LEVELS_DBFS = (-50.0, -40.0, -26.0, -12.0, -3.0)
+"""Peak levels at which the same noisy speech is enhanced."""
+
+_SIBILANT_BAND = (4000.0, 8000.0)
+_SETTLED = GRID_RATE
+_POWER_FLOOR = 1e-10
+
+
+def behaviour(
+    enhance: Enhance, folder: Path, *, limit: int | None = None
+) -> dict[str, float]:
+    """Measure all figures of this module.
+
+    Parameters
+    ----------
+    enhance
+        Maps a 16 kHz float32 signal to one of the same length, without lag.
+    folder
+        A set of pairs.
+    limit
+        Most clips for each figure; None takes all.
+
+    Returns
+    -------
+    dict
+        Figures by name:
+
+        - ``clean_pesq_wb``, ``clean_si_sdr``: clean speech in, means;
+        - ``onset_clean_db``, ``onset_noisy_db``: energy above 4 kHz in the first 60 ms
+          of words, enhanced over clean, of clean and of noisy input, medians;
+        - ``noise_reduction_db``, ``noise_reduction_worst_db``: what noise alone drops
+          by after its first second, mean and least;
+        - ``level_pesq_spread``: largest difference of the mean PESQ between input
+          levels from -50 to -3 dBFS (peak);
+        - ``silence_peak``: largest output sample for digital silence;
+        - ``click_peak_ratio``: peak of the output over that of a lone click.
+    """
+    clean = list(_clean_speech(folder, limit))
+    pairs = [pair.load() for pair in load_pairs(folder)[:limit]]
+    figures = passed_speech(enhance, clean)
+    figures["onset_clean_db"] = onset_energy(enhance, [(c, c) for c in clean])
+    figures["onset_noisy_db"] = onset_energy(enhance, pairs)
+    figures |= noise_reduction(enhance, list(_noises(folder, limit)))
+    figures["level_pesq_spread"] = level_spread(enhance, pairs[:8])
+    silence = enhance(np.zeros(2 * GRID_RATE, np.float32))
+    figures["silence_peak"] = float(np.max(np.abs(silence)))
+    click = np.zeros(GRID_RATE, np.float32)
+    click[GRID_RATE // 2 : GRID_RATE // 2 + 4] = 0.9
+    figures["click_peak_ratio"] = float(np.max(np.abs(enhance(click)))) / 0.9
+    return figures
+
+
+def _clean_speech(folder: Path, limit: int | None) -> Iterator[Audio]:
+    pairs = load_pairs(folder, "clean") or load_pairs(folder)
+    for pair in pairs[:limit]:
+        yield pair.load()[1]
+
+
+def _noises(folder: Path, limit: int | None) -> Iterator[Audio]:
+    for pair in (load_pairs(folder, "noise") or load_pairs(folder))[:limit]:
+        noisy, clean = pair.load()
+        yield noisy - clean
+
+
+def passed_speech(enhance: Enhance, speech: list[Audio]) -> dict[str, float]:
+    """Return PESQ and SI-SDR of enhanced clean speech, means."""
+    outputs = [(clean, enhance(clean)) for clean in speech]
+    return {
+        "clean_pesq_wb": float(np.mean([metrics.pesq_wb(*pair) for pair in outputs])),
+        "clean_si_sdr": float(np.mean([metrics.si_sdr(*pair) for pair in outputs])),
+    }
+
+
+def noise_reduction(enhance: Enhance, noises: list[Audio]) -> dict[str, float]:
+    """Return by how much noise alone drops after its first second, mean and worst."""
+    drops = []
+    for noise in noises:
+        if noise.size <= _SETTLED + GRID_HOP:
+            continue
+        before = float(np.mean(noise[_SETTLED:].astype(np.float64) ** 2))
+        after = float(np.mean(enhance(noise)[_SETTLED:].astype(np.float64) ** 2))
+        if before > _POWER_FLOOR:
+            drops.append(10 * np.log10(before / max(after, _POWER_FLOOR * 1e-6)))
+    if not drops:
+        raise AudioFormatError("this set has no noise longer than one second to measure")
+    return {
+        "noise_reduction_db": float(np.mean(drops)),
+        "noise_reduction_worst_db": float(np.min(drops)),
+    }
+
+
+def onsets(clean: Audio) -> list[int]:
+    """Return the frames of the 8 ms grid at which words begin with a high sound.
+
+    A word begins where at least 100 ms lie more than 35 dB under the loudest frame,
+    and one of the next frames does not; it counts if its first 60 ms hold energy above
+    4 kHz within 40 dB of the loudest frame.
+    """
+    total = metrics.power_frames(clean, GRID_RATE).sum(axis=1)
+    high = metrics.power_frames(clean, GRID_RATE, _SIBILANT_BAND).sum(axis=1)
+    quiet = total < total.max(initial=0.0) * 10**-3.5
+    pause, length = 13, _onset_frames()
+    found = []
+    for at in range(pause, total.size - length):
+        begins = not quiet[at] and quiet[at - pause : at].all()
+        if begins and high[at : at + length].mean() > total.max() * 10**-4.0:
+            found.append(at)
+    return found
+
+
+def _onset_frames() -> int:
+    return round(ONSET_SECONDS * GRID_RATE / GRID_HOP)
+
+
+def onset_energy(enhance: Enhance, pairs: list[tuple[Audio, Audio]]) -> float:
+    """Return the energy above 4 kHz in word onsets, enhanced over clean, in dB.
+
+    Parameters
+    ----------
+    enhance
+        The denoiser.
+    pairs
+        Input and clean reference of each clip.
+
+    Returns
+    -------
+    float
+        Median over all onsets; negative where consonants are eaten.
+    """
+    ratios = []
+    length = _onset_frames()
+    for given, clean in pairs:
+        starts = onsets(clean)
+        if not starts:
+            continue
+        wanted = metrics.power_frames(clean, GRID_RATE, _SIBILANT_BAND).sum(axis=1)
+        got = metrics.power_frames(enhance(given), GRID_RATE, _SIBILANT_BAND).sum(axis=1)
+        for at in starts:
+            ratio = got[at : at + length].sum() / wanted[at : at + length].sum()
+            ratios.append(10 * np.log10(max(float(ratio), 1e-6)))
+    if not ratios:
+        raise AudioFormatError("this set has no word that begins with a high sound")
+    return float(np.median(ratios))
+
+
+def level_spread(enhance: Enhance, pairs: list[tuple[Audio, Audio]]) -> float:
+    """Return the largest difference of mean PESQ between `LEVELS_DBFS`."""
+    means = []
+    for level in LEVELS_DBFS:
+        scores = []
+        for noisy, clean in pairs:
+            factor = np.float32(10 ** (level / 20) / np.max(np.abs(noisy)))
+            scores.append(metrics.pesq_wb(clean, enhance(noisy * factor) / factor))
+        means.append(np.mean(scores))
+    return float(max(means) - min(means))

@@ -1,0 +1,280 @@
+"""Live sound through the engine: what runs inside the audio callbacks.
+
+`LiveStream` knows no device. PortAudio, or a test, hands it blocks of any size; it
+runs the same `Denoiser` as files do, fills the output, records, and counts. Nothing in
+it prints, waits, locks or grows. `session` opens the devices around it.
+
+Duplex:  input + output of one clock -> `process_callback`.
+Split:   input -> `input_callback` -> `Bridge` -> `output_callback` -> output.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .ring import Bridge, FloatArray, Ring
+
+if TYPE_CHECKING:
+    from .engine import Denoiser
+    from .meters import Meter
+    from .recorder import Recorder
+
+SLICE_BLOCKS: Final = 8
+"""Blocks worked on at once; longer ones from a device are cut, so buffers are small."""
+
+_LOAD_SMOOTHING: Final = 0.02
+
+XRUN_KINDS: Final = (
+    "input overflow",
+    "input underflow",
+    "output underflow",
+    "output overflow",
+    "buffer underrun",
+    "buffer overrun",
+)
+"""What can go wrong: four that the device tells, two of the buffer between clocks."""
+
+_FLAGS: Final = tuple((kind, kind.replace(" ", "_")) for kind in XRUN_KINDS[:4])
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Where the time goes between microphone and loudspeaker, all in seconds.
+
+    Attributes
+    ----------
+    device_in, device_out
+        As the devices report them.
+    hop
+        A hop is collected before it can be worked on.
+    window
+        The engine's own delay behind the hop: overlap of the synthesis window, and
+        re-blocking where the device keeps no block size.
+    buffer
+        Held back between two clocks; 0 with one stream for both directions.
+    """
+
+    device_in: float
+    hop: float
+    window: float
+    buffer: float
+    device_out: float
+
+    @property
+    def total(self) -> float:
+        """Sum of the parts."""
+        return self.device_in + self.hop + self.window + self.buffer + self.device_out
+
+    def parts(self) -> dict[str, float]:
+        """Return the parts by name, in the order in which sound passes them."""
+        return {
+            "device in": self.device_in,
+            "hop": self.hop,
+            "window": self.window,
+            "buffer": self.buffer,
+            "device out": self.device_out,
+        }
+
+
+class LiveStream:
+    """The processing core of live sound: blocks of any size in, the same out.
+
+    Parameters
+    ----------
+    denoiser
+        Made for the device's rate, best with ``block=denoiser.params.hop`` and the
+        device asked for that block size. If the device gives other sizes all the
+        same, the core re-blocks, once a hop later than before.
+    bridge
+        Between the two callbacks of a split stream; may be set until it starts.
+    recorder
+        Gets what is played.
+
+    Attributes
+    ----------
+    error
+        The first exception inside a callback, or None. From then on the output is
+        the input as it is, and silence where there is none.
+    callbacks
+        Calls so far, of the input side if split.
+    late
+        Callbacks that took longer than the sound that they brought.
+    load
+        Time in the callback over the time of its sound, smoothed; 1 is the limit.
+    reblocked
+        Whether the device broke the block size that the denoiser was promised.
+    """
+
+    def __init__(
+        self,
+        denoiser: Denoiser,
+        *,
+        bridge: Bridge | None = None,
+        recorder: Recorder | None = None,
+    ) -> None:
+        self.denoiser = denoiser
+        self.bridge = bridge
+        self.recorder = recorder
+        self.error: Exception | None = None
+        self.callbacks = 0
+        self.late = 0
+        self.load = 0.0
+        self.reblocked = False
+        self.frames_in = 0
+        self._block = denoiser.block or 1
+        self._slice = SLICE_BLOCKS * max(self._block, denoiser.params.hop)
+        shape = (self._slice, denoiser.channels)
+        self._dirty: FloatArray = np.zeros(shape, np.float32)
+        self._clean: FloatArray = np.zeros(shape, np.float32)
+        self._pulled: FloatArray = np.zeros(shape, np.float32)
+        # For devices that keep no block size: the block being filled, and what is
+        # ready; as many zeros ahead as the block can lack.
+        self._part: FloatArray = np.zeros((self._block, shape[1]), np.float32)
+        self._parted = 0
+        self._ready = Ring(self._slice + 2 * self._block, shape[1])
+        self._ready.write(np.zeros((self._block - 1, shape[1]), np.float32))
+        self._flags = dict.fromkeys((kind for kind, _ in _FLAGS), 0)
+
+    @property
+    def meter(self) -> Meter | None:
+        """Levels and step times, as the engine counts them."""
+        return self.denoiser.meter
+
+    @property
+    def engine_latency(self) -> float:
+        """Seconds that the core adds behind the collected hop."""
+        extra = self._block - 1 if self.reblocked else 0
+        samples = self.denoiser.latency_samples + extra
+        if self.denoiser.block is None:
+            # 2 hops - 1: the first of them is the hop that is collected.
+            samples -= self.denoiser.params.hop - 1
+        return samples / self.denoiser.sample_rate
+
+    def xruns(self) -> dict[str, int]:
+        """Return how often each of `XRUN_KINDS` happened."""
+        counts = dict(self._flags)
+        bridge = self.bridge
+        counts["buffer underrun"] = bridge.underruns if bridge else 0
+        counts["buffer overrun"] = bridge.overruns + bridge.refused if bridge else 0
+        return counts
+
+    def process_callback(
+        self,
+        indata: NDArray[Any],
+        outdata: NDArray[Any],
+        frames: int,
+        time: Any,
+        status: Any,
+    ) -> None:
+        """Denoise `indata` into `outdata`, both (frames, channels of the device)."""
+        began = perf_counter()
+        if status:
+            self._count(status)
+        for start in range(0, frames, self._slice):
+            stop = min(start + self._slice, frames)
+            dirty = self._take(indata[start:stop])
+            spread(self._enhance(dirty), outdata[start:stop])
+        self._account(began, frames)
+
+    def input_callback(
+        self, indata: NDArray[Any], frames: int, time: Any, status: Any
+    ) -> None:
+        """Denoise `indata` and hand it to the bridge."""
+        began = perf_counter()
+        if status:
+            self._count(status)
+        for start in range(0, frames, self._slice):
+            stop = min(start + self._slice, frames)
+            clean = self._enhance(self._take(indata[start:stop]))
+            if self.bridge is not None:
+                self.bridge.push(clean)
+        self._account(began, frames)
+
+    def output_callback(
+        self, outdata: NDArray[Any], frames: int, time: Any, status: Any
+    ) -> None:
+        """Fill `outdata` from the bridge."""
+        if status:
+            self._count(status)
+        if self.bridge is None:
+            outdata.fill(0)
+            return
+        for start in range(0, frames, self._slice):
+            stop = min(start + self._slice, frames)
+            pulled = self._pulled[: stop - start]
+            self.bridge.pull(pulled)
+            spread(pulled, outdata[start:stop])
+
+    def _take(self, indata: NDArray[Any]) -> FloatArray:
+        """Copy the channels that are wanted out of PortAudio's memory."""
+        dirty = self._dirty[: len(indata)]
+        wanted = dirty.shape[1]
+        # A mono device can feed a stereo stream, but not the other way round.
+        dirty[:] = indata[:, :wanted] if indata.shape[1] >= wanted else indata[:, :1]
+        return dirty
+
+    def _enhance(self, dirty: FloatArray) -> FloatArray:
+        """Return the clean block; the block itself once anything has failed."""
+        clean = self._clean[: len(dirty)]
+        if self.error is None:
+            try:
+                if self.reblocked or len(dirty) % self._block:
+                    self._reblock(dirty, clean)
+                else:
+                    self.denoiser.process(dirty, out=clean)
+                if self.recorder is not None:
+                    self.recorder.push(clean)
+                return clean
+            except Exception as error:  # nobody else sees what a callback raises
+                self.error = error
+        clean[:] = dirty
+        return clean
+
+    def _reblock(self, dirty: FloatArray, clean: FloatArray) -> None:
+        """Cut into blocks of the promised size; fill `clean` with what is ready."""
+        self.reblocked = True
+        block, done, total = self._block, 0, len(dirty)
+        while done < total:
+            count = min(block - self._parted, total - done)
+            self._part[self._parted : self._parted + count] = dirty[done : done + count]
+            self._parted += count
+            done += count
+            if self._parted == block:
+                self._ready.write(self.denoiser.process(self._part, out=self._part))
+                self._parted = 0
+        self._ready.read(clean)
+
+    def _count(self, status: Any) -> None:
+        for kind, flag in _FLAGS:
+            if getattr(status, flag):
+                self._flags[kind] += 1
+
+    def _account(self, began: float, frames: int) -> None:
+        self.callbacks += 1
+        self.frames_in += frames
+        if frames:
+            share = (perf_counter() - began) * self.denoiser.sample_rate / frames
+            self.late += share > 1.0
+            self.load += _LOAD_SMOOTHING * (share - self.load)
+
+
+def spread(clean: FloatArray, outdata: NDArray[Any]) -> None:
+    """Write the channels of `clean` to those of a device.
+
+    Mono goes to all of them. Otherwise channel goes to channel, what the device has
+    more stays silent, and a mono device gets the mean.
+    """
+    have, wanted = clean.shape[1], outdata.shape[1]
+    if have in (1, wanted):
+        outdata[:] = clean
+    elif wanted == 1:
+        np.mean(clean, axis=1, keepdims=True, out=outdata)
+    else:
+        both = min(have, wanted)
+        outdata[:, :both] = clean[:, :both]
+        outdata[:, both:] = 0.0

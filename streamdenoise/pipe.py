@@ -1,0 +1,342 @@
+"""A stream of samples from one byte stream to another, hop by hop.
+
+Samples go out as soon as they are complete, without the lag at the start: the
+result has as many samples as the input and lies on it. What is heard late by one hop
+while it runs is nothing but the work that cannot be done earlier.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+import numpy as np
+
+from .audiofile import check_stream
+from .errors import AudioFormatError, OutputError
+from .pcm import SAMPLE_FORMATS, SampleFormat
+from .riff import read_header, stream_header
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .engine import Denoiser
+    from .model import StepModel
+
+__all__ = ["PipeResult", "run_pipe"]
+
+_READ_BYTES: Final = 1 << 16
+
+
+@dataclass(frozen=True)
+class PipeResult:
+    """What went through a pipe.
+
+    Attributes
+    ----------
+    frames
+        Samples per channel, the same in and out.
+    sample_rate, channels
+        Of the stream.
+    sample_format
+        Its name, such as ``s16le``.
+    wav
+        The stream had a WAV header.
+    """
+
+    frames: int
+    sample_rate: int
+    channels: int
+    sample_format: str
+    wav: bool
+
+
+@dataclass(frozen=True)
+class _Stream:
+    sample_rate: int
+    channels: int
+    sample_format: SampleFormat
+    data_bytes: int | None
+    wav: bool
+
+    @property
+    def align(self) -> int:
+        return self.channels * self.sample_format.size
+
+    def header(self, data_bytes: int | None) -> bytes:
+        return stream_header(
+            self.sample_rate, self.channels, self.sample_format, data_bytes
+        )
+
+
+def run_pipe(
+    source: BinaryIO,
+    sink: BinaryIO,
+    model: StepModel | str | None = None,
+    settings: Settings | None = None,
+    *,
+    sample_rate: int | None = None,
+    channels: int | None = None,
+    sample_format: str | None = None,
+    warn: Callable[[str], None] = lambda sentence: None,
+) -> PipeResult:
+    """Denoise `source` into `sink` until it ends.
+
+    Parameters
+    ----------
+    source, sink
+        Binary streams, such as ``sys.stdin.buffer`` and ``sys.stdout.buffer``.
+        Neither needs to seek. `sink` is flushed after every write.
+    model
+        A loaded model, a name, or None for the default.
+    settings
+        Strength and the like; None for the defaults.
+    sample_rate, channels, sample_format
+        Of raw samples; 16000, 1 and ``s16le`` where None. A WAV header wins.
+    warn
+        Takes a sentence about something odd.
+
+    Returns
+    -------
+    PipeResult
+
+    Raises
+    ------
+    AudioFormatError
+        If nothing arrives, or it is a WAV that cannot be processed.
+    OutputError
+        If `sink` refuses data for another reason than having been closed.
+    BrokenPipeError
+        If the reader of `sink` has gone.
+    """
+    from .engine import Denoiser
+    from .model import load_model
+
+    if model is None or isinstance(model, str):
+        model = load_model(model)
+    reader = _Reader(source)
+    stream = _identify(reader, sample_rate, channels, sample_format, warn)
+    hop = model.card.stft(stream.sample_rate).hop
+    engine = Denoiser(
+        model,
+        sample_rate=stream.sample_rate,
+        channels=stream.channels,
+        settings=settings or Settings(),
+        block=hop,
+    )
+    start = _position(sink)
+    if stream.wav:
+        _write(sink, stream.header(stream.data_bytes))
+    frames = _Flow(stream, engine, hop, sink, warn).run(reader)
+    length = frames * stream.align
+    if stream.wav and length != stream.data_bytes and start is not None:
+        # A file, not a pipe: its header can still tell the true length.
+        sink.seek(start)
+        _write(sink, stream.header(length))
+        sink.seek(0, os.SEEK_END)
+    return PipeResult(
+        frames,
+        stream.sample_rate,
+        stream.channels,
+        stream.sample_format.name,
+        stream.wav,
+    )
+
+
+class _Reader:
+    """Bytes of a stream as they come, with the first ones looked at beforehand."""
+
+    def __init__(self, source: BinaryIO) -> None:
+        self._ahead = b""
+        # `read` of a buffered stream waits until it has all; `read1` takes what is
+        # there, which is what keeps a live pipe live.
+        self._some: Callable[[int], bytes | None] = getattr(
+            source, "read1", source.read
+        )
+
+    def peek(self, size: int) -> bytes:
+        """Return the first `size` bytes, fewer at the end, and keep them."""
+        while len(self._ahead) < size:
+            part = self._some(size - len(self._ahead))
+            if not part:
+                break
+            self._ahead += part
+        return self._ahead[:size]
+
+    def read(self, size: int, /) -> bytes:
+        """Return at least one byte and at most `size`, nothing at the end."""
+        if self._ahead:
+            part, self._ahead = self._ahead[:size], self._ahead[size:]
+            return part
+        return self._some(size) or b""
+
+
+def _identify(
+    reader: _Reader,
+    sample_rate: int | None,
+    channels: int | None,
+    sample_format: str | None,
+    warn: Callable[[str], None],
+) -> _Stream:
+    """Find out what is coming, from a WAV header or from what the person said."""
+    head = reader.peek(4)
+    if not head:
+        raise AudioFormatError(
+            "nothing arrived on standard input; send audio to it, such as: "
+            "arecord -f S16_LE -r 16000 | streamdenoise pipe | aplay"
+        )
+    if head not in (b"RIFF", b"RF64"):
+        raw = SAMPLE_FORMATS[sample_format or "s16le"]
+        stream = _Stream(sample_rate or 16000, channels or 1, raw, None, False)
+        check_stream(stream.sample_rate, stream.channels, "the stream")
+        return stream
+    header = read_header(reader)
+    check_stream(header.sample_rate, header.channels, "the WAV stream")
+    if header.sample_format is None:
+        raise AudioFormatError(
+            f"the WAV stream is coded (format {header.code:#06x}, {header.bits} bits); "
+            "a pipe takes plain samples, so decode it first, such as with: "
+            "ffmpeg -i IN -f wav -c:a pcm_s16le - | streamdenoise pipe"
+        )
+    said = (sample_rate, channels, sample_format)
+    found = (header.sample_rate, header.channels, header.sample_format.name)
+    if any(s is not None and s != f for s, f in zip(said, found, strict=True)):
+        warn(
+            f"the stream has a WAV header with {found[0]} Hz, {found[1]} channels and "
+            f"{found[2]}; it wins over the options"
+        )
+    return _Stream(
+        header.sample_rate,
+        header.channels,
+        header.sample_format,
+        header.data_bytes,
+        True,
+    )
+
+
+class _Flow:
+    """The way of the samples: bytes, hops, engine, bytes."""
+
+    def __init__(
+        self,
+        stream: _Stream,
+        engine: Denoiser,
+        hop: int,
+        sink: BinaryIO,
+        warn: Callable[[str], None],
+    ) -> None:
+        self._stream = stream
+        self._engine = engine
+        self._hop = hop
+        self._sink = sink
+        self._warn = warn
+        self._lag = engine.latency_samples
+        self._pending = bytearray()
+        self._received = self._sent = 0
+        self._warned = False
+
+    def run(self, reader: _Reader) -> int:
+        """Work until the end; return the samples per channel that went through."""
+        left = self._stream.data_bytes
+        while left is None or left > 0:
+            data = reader.read(_READ_BYTES if left is None else min(_READ_BYTES, left))
+            if not data:
+                break
+            left = None if left is None else left - len(data)
+            self._pending += data
+            self._work()
+        self._finish()
+        if left:
+            self._warn("the stream ended before the length that its header declares")
+        elif left == 0:
+            # Chunks behind the audio: read them, or their writer dies of SIGPIPE.
+            while reader.read(_READ_BYTES):
+                pass
+        return self._sent
+
+    def _work(self) -> None:
+        size = self._hop * self._stream.align
+        whole = len(self._pending) // size * size
+        if not whole:
+            return
+        samples = self._decode(bytes(self._pending[:whole]))
+        del self._pending[:whole]
+        self._received += len(samples)
+        self._send(self._step(samples))
+
+    def _step(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Denoise whole hops, and drop the lag at the start of the stream."""
+        clean = self._engine.process(samples)
+        late = min(self._lag, len(clean))
+        self._lag -= late
+        return clean[late:]
+
+    def _finish(self) -> None:
+        align = self._stream.align
+        odd = len(self._pending) % align
+        if odd:
+            self._warn(
+                f"{odd} bytes at the end are no whole sample of {align} bytes and were "
+                "left out; check --channels and --format"
+            )
+            del self._pending[-odd:]
+        rest = self._decode(bytes(self._pending))
+        self._received += len(rest)
+        parts = []
+        if len(rest):
+            padded = np.zeros((self._hop, self._stream.channels), np.float32)
+            padded[: len(rest)] = rest
+            parts.append(self._step(padded))
+        tail = self._engine.flush().reshape(-1, self._stream.channels)
+        parts.append(tail[self._lag :])
+        self._send(np.concatenate(parts)[: self._received - self._sent])
+
+    def _decode(self, data: bytes) -> NDArray[np.float32]:
+        samples = self._stream.sample_format.decode(data)
+        finite = np.isfinite(samples)
+        if not finite.all():
+            samples[~finite] = 0.0
+            if not self._warned:
+                self._warned = True
+                self._warn("some samples are NaN or infinite; they become silence")
+        return samples.reshape(-1, self._stream.channels)
+
+    def _send(self, clean: NDArray[np.float32]) -> None:
+        if len(clean):
+            _write(self._sink, self._stream.sample_format.encode(clean))
+            self._sent += len(clean)
+
+
+def _write(sink: BinaryIO, data: bytes) -> None:
+    try:
+        sink.write(data)
+        sink.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(
+            f"cannot write to standard output: {error.strerror}"
+        ) from error
+
+
+def _position(sink: BinaryIO) -> int | None:
+    """Where `sink` is, if what is written now can be written again later."""
+    try:
+        if not sink.seekable():
+            return None
+        return None if _appends(sink) else sink.tell()
+    except (OSError, AttributeError):
+        return None
+
+
+def _appends(sink: BinaryIO) -> bool:
+    # With `>>` every write goes to the end, wherever one seeks.
+    try:
+        import fcntl
+
+        return bool(fcntl.fcntl(sink.fileno(), fcntl.F_GETFL) & os.O_APPEND)
+    except (ImportError, OSError):
+        return False

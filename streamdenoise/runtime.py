@@ -1,0 +1,206 @@
+"""The only module that imports a TFLite interpreter.
+
+``ai_edge_litert`` is taken where it is installed, ``tflite_runtime`` (2.14, the last
+one, for 32-bit ARM) where not. Both run on one thread: the models are so small that
+a second thread costs more than it gives.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import ModelError, RuntimeMissingError
+
+INTERPRETERS = ("ai_edge_litert", "tflite_runtime")
+"""Packages that bring an interpreter, in the order in which they are tried."""
+
+Tensors = dict[str, NDArray[np.float32]]
+
+
+def find_interpreter() -> tuple[str, Any]:
+    """Return the name of the installed runtime and its interpreter class.
+
+    Raises
+    ------
+    RuntimeMissingError
+        If neither runtime can be imported.
+    """
+    reasons = []
+    for package in INTERPRETERS:
+        try:
+            module = import_module(f"{package}.interpreter")
+        except ImportError as error:
+            reasons.append(f"{package}: {error}")
+        else:
+            return package, module.Interpreter
+    raise RuntimeMissingError(
+        "no TFLite interpreter is installed, and without one no model can run: type "
+        "pip install ai-edge-litert (on 32-bit ARM with Python up to 3.11: "
+        'pip install tflite-runtime "numpy<2"). Tried ' + "; ".join(reasons)
+    )
+
+
+class Graph:
+    """One model file in one interpreter.
+
+    Not for use from two threads at once: the tensors are the interpreter's own.
+
+    Parameters
+    ----------
+    content
+        The bytes of a ``.tflite`` file.
+    what
+        How to call the file in messages.
+
+    Attributes
+    ----------
+    runtime
+        Name of the package that runs it.
+    signatures
+        For each signature the names of its inputs and outputs.
+
+    Raises
+    ------
+    ModelError
+        If the bytes are no model, or not all of one.
+    RuntimeMissingError
+        If no interpreter is installed.
+    """
+
+    def __init__(self, content: bytes, what: str = "the model") -> None:
+        self.runtime, interpreter_class = find_interpreter()
+        self._what = what
+        if content[4:8] != b"TFL3":
+            raise ModelError(
+                f"{what} is not a TFLite model (no TFL3 mark in its head): give a "
+                ".tflite file, or the name of a model that 'streamdenoise models' lists"
+            )
+        try:
+            with _without_notices():
+                self._interpreter = interpreter_class(
+                    model_content=content, num_threads=1
+                )
+            listed = self._interpreter.get_signature_list()
+        except (ValueError, RuntimeError) as error:
+            raise ModelError(
+                f"{what} cannot be opened, most likely because the file was cut short: "
+                f"copy or download it again ({_first_line(error)})"
+            ) from error
+        self.signatures: dict[str, tuple[list[str], list[str]]] = {
+            key: (list(names["inputs"]), list(names["outputs"]))
+            for key, names in listed.items()
+        }
+
+    def function(self, signature: str) -> Function:
+        """Return a signature as something to call, with the shapes it was made with."""
+        try:
+            with _without_notices():
+                return Function(self._interpreter, signature)
+        except (ValueError, RuntimeError) as error:
+            raise ModelError(
+                f"{self._what} cannot be prepared to run its signature '{signature}': "
+                f"export it again ({_first_line(error)})"
+            ) from error
+
+    def runner(self, signature: str) -> Any:
+        """Return the interpreter's own runner, which also takes dynamic shapes."""
+        return self._interpreter.get_signature_runner(signature)
+
+
+class Function:
+    """A signature with fixed shapes, called with arrays by name.
+
+    The interpreter's own signature runner resizes and allocates in every call, which
+    takes as long as a small model itself. Here that is done once, and the tensors are
+    then set and read by the index that the signature gives for their name, within the
+    signature's own subgraph (index spaces of two signatures overlap). An interpreter
+    without these inner doors is called through its runner.
+
+    Attributes
+    ----------
+    inputs, outputs
+        Shape of each tensor by name.
+    """
+
+    def __init__(self, interpreter: Any, signature: str) -> None:
+        self._runner = interpreter.get_signature_runner(signature)
+        details_in = self._runner.get_input_details()
+        details_out = self._runner.get_output_details()
+        self.inputs = {name: _shape(d) for name, d in details_in.items()}
+        self.outputs = {name: _shape(d) for name, d in details_out.items()}
+        wrapper = getattr(interpreter, "_interpreter", None)
+        doors = ("GetSubgraphIndexFromSignature", "AllocateTensors", "Invoke")
+        doors += ("SetTensor", "GetTensor")
+        self._wrapper = wrapper if all(hasattr(wrapper, d) for d in doors) else None
+        if self._wrapper is None:
+            return
+        self._subgraph = self._wrapper.GetSubgraphIndexFromSignature(signature)
+        self._wrapper.AllocateTensors(self._subgraph)
+        self._set, self._get = self._wrapper.SetTensor, self._wrapper.GetTensor
+        self._invoke = self._wrapper.Invoke
+        self._in_index = {name: d["index"] for name, d in details_in.items()}
+        self._out_index = {name: d["index"] for name, d in details_out.items()}
+
+    def __call__(self, inputs: Mapping[str, NDArray[np.float32]]) -> Tensors:
+        """Run once.
+
+        Parameters
+        ----------
+        inputs
+            A C-contiguous float32 array of the right shape for every input.
+
+        Returns
+        -------
+        dict
+            A new array for every output.
+        """
+        if self._wrapper is None:
+            return dict(self._runner(**inputs))
+        subgraph, put, get = self._subgraph, self._set, self._get
+        for name, index in self._in_index.items():
+            put(index, inputs[name], subgraph)
+        self._invoke(subgraph)
+        return {name: get(index, subgraph) for name, index in self._out_index.items()}
+
+
+@contextlib.contextmanager
+def _without_notices() -> Iterator[None]:
+    """Keep the interpreter's INFO lines off stderr, which Python cannot tell it to.
+
+    Whatever else is written there meanwhile comes out afterwards.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            kept = os.dup(2)
+            stack.callback(os.close, kept)
+            held = stack.enter_context(tempfile.TemporaryFile())
+            os.dup2(held.fileno(), 2)
+        except OSError:
+            yield
+            return
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            held.seek(0)
+            lines = held.read().splitlines(keepends=True)
+            rest = b"".join(line for line in lines if not line.startswith(b"INFO:"))
+            if rest:
+                os.write(2, rest)
+
+
+def _shape(details: Mapping[str, Any]) -> tuple[int, ...]:
+    signature = details.get("shape_signature", details["shape"])
+    return tuple(int(n) for n in signature)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0]

@@ -1,0 +1,1 @@
+"""Training: data, mixing, nets, losses, fitting and export (extra `train`)."""

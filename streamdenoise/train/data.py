@@ -1,0 +1,183 @@
+"""Decoded speech, noise and rooms as memory-mapped arrays.
+
+Cutting random segments out of compressed files is what makes training slow, so
+the corpus is decoded once into a pack: three flat ``.npy`` arrays and one JSON
+index. A pack is made by ``scripts/build-corpus`` and never enters the repository.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from streamdenoise.constants import GRID_RATE
+from streamdenoise.errors import AudioFormatError
+
+VALID_PERCENT = 5
+"""Share of speakers, in percent, that training never hears."""
+
+_WORD_WEIGHT = 0.3
+_FLOOR_WEIGHT = 0.5
+
+
+def is_valid_speaker(speaker: str) -> bool:
+    """Tell whether a speaker belongs to the validation split.
+
+    The split is a hash of the name, so that it stays the same when speakers are
+    added.
+
+    Parameters
+    ----------
+    speaker
+        Name of the speaker in the corpus index.
+    """
+    digest = hashlib.sha256(speaker.encode()).digest()
+    return int.from_bytes(digest[:4], "big") % 100 < VALID_PERCENT
+
+
+@dataclass(frozen=True)
+class Pack:
+    """A decoded corpus.
+
+    Attributes
+    ----------
+    speech, noise, rooms
+        Flat int16 arrays at 16 kHz; a piece is a slice of one of them.
+    index
+        Lists of pieces per array: start, length and what the source says of them.
+    """
+
+    speech: npt.NDArray[np.int16]
+    noise: npt.NDArray[np.int16]
+    rooms: npt.NDArray[np.int16]
+    index: dict[str, list[dict[str, Any]]]
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Pack:
+        """Map a pack from disk.
+
+        Raises
+        ------
+        AudioFormatError
+            If `folder` holds no pack.
+        """
+        folder = Path(folder)
+        if not (folder / "index.json").is_file():
+            raise AudioFormatError(
+                f"{folder} holds no corpus pack; make one with scripts/build-corpus"
+            )
+        arrays = {
+            name: np.load(folder / f"{name}.npy", mmap_mode="r")
+            for name in ("speech", "noise", "rooms")
+        }
+        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+        return cls(index=index, **arrays)
+
+    def piece(self, kind: str, row: dict[str, Any]) -> npt.NDArray[np.float32]:
+        """Return one piece as float32 in [-1, 1]; `kind` names the array."""
+        array: npt.NDArray[np.int16] = getattr(self, kind)
+        start = int(row["start"])
+        return array[start : start + int(row["length"])].astype(np.float32) / 32768.0
+
+
+def piece_weights(rows: list[dict[str, Any]]) -> npt.NDArray[np.float64]:
+    """Weigh speech pieces so that no single voice or word list rules.
+
+    A speaker's share grows with the square root of the speaker's material; isolated
+    words and recordings with an audible floor count less.
+
+    Returns
+    -------
+    ndarray
+        Probabilities that sum to 1, one for each row.
+    """
+    hours: dict[str, float] = {}
+    for row in rows:
+        hours[row["speaker"]] = hours.get(row["speaker"], 0.0) + row["length"]
+    raw = np.array([row["length"] / np.sqrt(hours[row["speaker"]]) for row in rows])
+    raw *= [_WORD_WEIGHT if row["kind"] == "word" else 1.0 for row in rows]
+    raw *= [1.0 if row["strict"] else _FLOOR_WEIGHT for row in rows]
+    weights: npt.NDArray[np.float64] = raw / raw.sum()
+    return weights
+
+
+def build_pack(data: Path, folder: Path) -> dict[str, float]:
+    """Decode a data folder into a pack.
+
+    Parameters
+    ----------
+    data
+        Folder with ``speech``, ``noise`` and ``rir``, each with an ``index.csv``.
+    folder
+        Where the pack goes.
+
+    Returns
+    -------
+    dict
+        Hours of each array.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    speech_rows = _read_index(data / "speech")
+    for row in speech_rows:
+        row["strict"] = row["strict"] == "1"
+        row["valid"] = is_valid_speaker(row["speaker"])
+    noise_rows = _read_index(data / "noise")
+    for row in noise_rows:
+        row["valid"] = row["split"] == "valid"
+    room_rows = _read_index(data / "rir")
+    index: dict[str, list[dict[str, Any]]] = {}
+    hours = {}
+    for name, sub, rows in (
+        ("speech", "speech", speech_rows),
+        ("noise", "noise", noise_rows),
+        ("rooms", "rir", room_rows),
+    ):
+        array, kept = _decode(data / sub, rows)
+        np.save(folder / f"{name}.npy", array)
+        index[name] = kept
+        hours[name] = array.size / GRID_RATE / 3600.0
+    (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
+    return hours
+
+
+def _read_index(folder: Path) -> list[dict[str, Any]]:
+    with (folder / "index.csv").open(encoding="utf-8", newline="") as file:
+        return [dict(row) for row in csv.DictReader(file)]
+
+
+def _decode(
+    folder: Path, rows: Iterable[dict[str, Any]]
+) -> tuple[npt.NDArray[np.int16], list[dict[str, Any]]]:
+    """Cut the pieces of an index out of its files, scaled to fit int16."""
+    import soundfile
+
+    parts: list[npt.NDArray[np.int16]] = []
+    kept: list[dict[str, Any]] = []
+    at = 0
+    name, audio = "", np.zeros(0, np.float32)
+    for row in rows:
+        if row["file"] != name:
+            name = row["file"]
+            audio, rate = soundfile.read(folder / name, dtype="float32")
+            if rate != GRID_RATE:
+                raise AudioFormatError(
+                    f"{folder / name} decodes at {rate} Hz, {GRID_RATE} Hz was "
+                    "expected; use a libsndfile that gives Opus at its coded rate"
+                )
+        start = int(row.get("start", 0))
+        piece = audio[start : start + int(row.get("length", audio.size))]
+        # Lossy coding overshoots full scale on clicks; scaling keeps their shape.
+        peak = float(np.max(np.abs(piece), initial=1e-9))
+        piece = piece / max(peak, 1.0)
+        parts.append(np.round(piece * 32767.0).astype(np.int16))
+        kept.append({**row, "start": at, "length": int(piece.size)})
+        at += int(piece.size)
+    return np.concatenate(parts), kept

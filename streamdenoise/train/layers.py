@@ -1,0 +1,119 @@
+"""Recurrent layers with Keras's weights and equations, made fast and steppable.
+
+`keras.layers.GRU` multiplies input and kernel anew in each time step. Here that
+product is one large matrix multiplication over all frames, and only the product
+with the state stays in the loop. The same layer runs one frame (live), a fixed
+number of frames (files) or a whole sequence (training), always from a state that
+is handed in and handed back.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+CELLS = {
+    "simple_rnn": keras.layers.SimpleRNNCell,
+    "lstm": keras.layers.LSTMCell,
+    "gru": keras.layers.GRUCell,
+}
+
+UNROLL_LIMIT = 64
+"""Static lengths up to this are unrolled, which TFLite runs without a loop."""
+
+
+class Recurrent(keras.layers.Layer):
+    """A recurrent layer over time-major input with explicit state.
+
+    Wraps one of Keras's own cells (it holds the weights, so initial values and
+    checkpoints are Keras's) and evaluates the cell's equations with the input
+    product taken out of the loop. The GRU is Keras's ``reset_after=True``, the
+    variant of cuDNN.
+
+    Parameters
+    ----------
+    cell
+        ``"simple_rnn"``, ``"lstm"`` or ``"gru"``.
+    units
+        Size of the output and of each state.
+    reverse
+        Run from the last frame to the first.
+    """
+
+    def __init__(
+        self, cell: str, units: int, *, reverse: bool = False, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        if cell not in CELLS:
+            raise ValueError(f"cell is {cell!r}; choose one of {', '.join(CELLS)}")
+        self.kind = cell
+        self.units = units
+        self.reverse = reverse
+        self.cell = CELLS[cell](units)
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create the cell's weights for ``[T, rows, features]``."""
+        self.cell.build((None, input_shape[-1]))
+        self.built = True
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """Names of the states: hidden, and the cell's memory for an LSTM."""
+        return ("h", "c") if self.kind == "lstm" else ("h",)
+
+    def zero_state(self, rows: int) -> list[Any]:
+        """Return the initial state for `rows` independent rows."""
+        return [ops.zeros((rows, self.units)) for _ in self.state_names]
+
+    def call(self, x: Any, state: list[Any]) -> tuple[Any, list[Any]]:
+        """Run ``[T, rows, features]`` from `state`.
+
+        Returns
+        -------
+        tuple
+            Outputs ``[T, rows, units]`` and the state after the last frame.
+        """
+        if self.reverse:
+            x = ops.flip(x, axis=0)
+        frames = x.shape[0]
+        projected = ops.matmul(x, self.cell.kernel) + self._input_bias()
+        if frames is not None and frames <= UNROLL_LIMIT:
+            outputs = []
+            for t in range(frames):
+                state = self._advance(projected[t], state)
+                outputs.append(state[0])
+            y = ops.stack(outputs, axis=0)
+        else:
+
+            def body(carry: list[Any], xt: Any) -> tuple[list[Any], Any]:
+                carry = self._advance(xt, carry)
+                return carry, carry[0]
+
+            state, y = ops.scan(body, state, projected)
+        if self.reverse:
+            y = ops.flip(y, axis=0)
+        return y, state
+
+    def _input_bias(self) -> Any:
+        return self.cell.bias[0] if self.kind == "gru" else self.cell.bias
+
+    def _advance(self, xt: Any, state: list[Any]) -> list[Any]:
+        """One time step: projected input and state to the next state."""
+        recurrent = ops.matmul(state[0], self.cell.recurrent_kernel)
+        if self.kind == "simple_rnn":
+            return [ops.tanh(xt + recurrent)]
+        u = self.units
+        if self.kind == "lstm":
+            # Gates in Keras's order: input, forget, candidate, output.
+            a = xt + recurrent
+            i, f, o = (ops.sigmoid(a[:, k * u : (k + 1) * u]) for k in (0, 1, 3))
+            c = f * state[1] + i * ops.tanh(a[:, 2 * u : 3 * u])
+            return [o * ops.tanh(c), c]
+        # Gates in Keras's order: update, reset, candidate.
+        recurrent = recurrent + self.cell.bias[1]
+        gates = ops.sigmoid(xt[:, : 2 * u] + recurrent[:, : 2 * u])
+        z, r = gates[:, :u], gates[:, u:]
+        candidate = ops.tanh(xt[:, 2 * u :] + r * recurrent[:, 2 * u :])
+        return [candidate + z * (state[0] - candidate)]

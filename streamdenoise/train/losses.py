@@ -1,0 +1,135 @@
+"""The transforms of the engine and the loss, in `keras.ops`.
+
+The transforms are the engine's own windows, so that what is trained is what runs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from streamdenoise.constants import GRID_HOP, GRID_WIN
+from streamdenoise.windows import windows
+
+_EPSILON = 1e-9
+SYNTHESIS_HOPS = 2
+
+
+def stft(x: Any) -> Any:
+    """Turn waveforms ``[B, samples]`` into frames ``[B, T, 257, 2]``.
+
+    `samples` is a multiple of the hop; frame ``t`` ends with sample
+    ``(t + 1) * hop``, and what lies before the first sample is silence.
+    """
+    analysis, _ = windows(GRID_WIN, SYNTHESIS_HOPS * GRID_HOP, GRID_HOP)
+    parts = GRID_WIN // GRID_HOP
+    hops = ops.reshape(x, (ops.shape(x)[0], -1, GRID_HOP))
+    padded = ops.pad(hops, [[0, 0], [parts - 1, 0], [0, 0]])
+    count = hops.shape[1]
+    frames = ops.concatenate(
+        [padded[:, i : i + count] for i in range(parts)], axis=-1
+    )
+    real, imag = ops.rfft(frames * analysis)
+    return ops.stack([real, imag], axis=-1)
+
+
+def istft(spectra: Any) -> Any:
+    """Turn frames ``[B, T, 257, 2]`` into waveforms ``[B, (T - 1) * hop]``.
+
+    The last hop is not complete without the next frame, and is left out.
+    """
+    _, synthesis = windows(GRID_WIN, SYNTHESIS_HOPS * GRID_HOP, GRID_HOP)
+    frames = ops.irfft((spectra[..., 0], spectra[..., 1]), fft_length=GRID_WIN)
+    tail = frames[..., -SYNTHESIS_HOPS * GRID_HOP :] * synthesis
+    whole = tail[:, :-1, GRID_HOP:] + tail[:, 1:, :GRID_HOP]
+    return ops.reshape(whole, (ops.shape(whole)[0], -1))
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Weights of the parts of the loss.
+
+    Attributes
+    ----------
+    exponent
+        Power-law compression of magnitudes.
+    magnitude, complex
+        Weights of the squared error of compressed magnitudes, and of compressed
+        spectra with their phase.
+    eaten
+        Extra weight where the estimate is quieter than the target: lost speech
+        annoys more than left-over noise.
+    snr
+        Weight of the signal-to-noise ratio in the time domain, in bels.
+    """
+
+    exponent: float = 0.3
+    magnitude: float = 70.0
+    complex: float = 30.0
+    eaten: float = 0.5
+    snr: float = 1.0
+
+
+def spectral_loss(
+    config: LossConfig, noisy: Any, clean: Any, enhanced: Any
+) -> Any:
+    """Return the loss of each sequence, ``[B]``.
+
+    Compressed magnitude and complex error as in Braun and Tashev 2020 ("Data
+    augmentation and loss normalization for deep noise suppression", section 3),
+    on sequences scaled to the same level, plus a time-domain ratio.
+
+    Parameters
+    ----------
+    config
+        Weights.
+    noisy, clean
+        Waveforms ``[B, samples]``.
+    enhanced
+        Estimated frames ``[B, T, 257, 2]``.
+    """
+    power = ops.mean(clean * clean, axis=-1)
+    # Without speech the noise sets the scale, so that silence is learned as well.
+    reference = ops.maximum(power, 0.03 * ops.mean(noisy * noisy, axis=-1))
+    scale = 0.05 * ops.rsqrt(reference + _EPSILON)
+    target = stft(clean * scale[:, None])
+    estimate = enhanced * scale[:, None, None, None]
+    spectral = _compressed_error(config, target, estimate)
+    if not config.snr:
+        return spectral
+    wave = istft(estimate)
+    truth = clean[:, : wave.shape[1]] * scale[:, None]
+    return spectral + config.snr * _snr(truth, wave)
+
+
+def _compressed_error(config: LossConfig, target: Any, estimate: Any) -> Any:
+    target_level, estimate_level = _level(target), _level(estimate)
+    p = config.exponent
+    a, b = ops.power(target_level, p), ops.power(estimate_level, p)
+    error = ops.square(a - b)
+    error = error * (1.0 + config.eaten * ops.cast(a > b, error.dtype))
+    phase = ops.sum(
+        ops.square(
+            target * (a / target_level)[..., None]
+            - estimate * (b / estimate_level)[..., None]
+        ),
+        axis=-1,
+    )
+    return ops.mean(config.magnitude * error + config.complex * phase, axis=(1, 2))
+
+
+def _level(x: Any) -> Any:
+    # 1e-6 is 80 dB under the scaled speech: below that, nothing is audible and the
+    # power's slope would only pass on noise.
+    return ops.sqrt(ops.sum(x * x, axis=-1) + 1e-6)
+
+
+def _snr(target: Any, estimate: Any) -> Any:
+    """Return minus the signal-to-noise ratio in bels, soft-limited at 30 dB."""
+    signal = ops.mean(target * target, axis=-1)
+    error = ops.mean(ops.square(target - estimate), axis=-1)
+    floor = 1e-3 * signal + 1e-7
+    return (ops.log(error + floor) - ops.log(signal + 1e-5)) / float(np.log(10.0))

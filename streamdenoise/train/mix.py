@@ -1,0 +1,296 @@
+"""Noisy and clean training pairs, mixed anew for every batch.
+
+Everything linear (change of voice by resampling, equalisation, band limit, room)
+is one forward and one backward FFT over the whole sequence, which keeps the mixer
+well ahead of the training step. What is drawn follows Braun and Tashev 2020 (wide
+SNR, spectral and level augmentation) and RNNoise's recipe (early reflections as
+target, clipping of the input only); the numbers are our own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from streamdenoise.constants import GRID_RATE
+from streamdenoise.train import noises
+from streamdenoise.train.data import Pack, piece_weights
+
+Audio = npt.NDArray[np.float32]
+Rng = np.random.Generator
+
+
+@dataclass(frozen=True)
+class MixConfig:
+    """What is drawn, and how often. Probabilities are per sequence.
+
+    Attributes
+    ----------
+    seconds
+        Length of a sequence.
+    snr_mean, snr_deviation
+        Of the normal distribution of signal-to-noise ratios in dB, over active
+        speech; cut to [-8, 40].
+    level_low, level_high
+        Range of the active speech level in dBFS, uniform.
+    noise_only, clean_only
+        Sequences without speech, and without noise.
+    voice, equalise, lowpass, room, clip
+        Augmentations: other voice by resampling, random curve, band limit,
+        reverberation, clipped input.
+    synthetic, babble, second
+        Kinds of noise: made from nothing, other speakers, a second recording.
+    """
+
+    seconds: float = 3.0
+    snr_mean: float = 8.0
+    snr_deviation: float = 7.0
+    level_low: float = -42.0
+    level_high: float = -14.0
+    noise_only: float = 0.04
+    clean_only: float = 0.03
+    voice: float = 0.5
+    equalise: float = 0.6
+    lowpass: float = 0.1
+    room: float = 0.25
+    clip: float = 0.03
+    synthetic: float = 0.3
+    babble: float = 0.12
+    second: float = 0.25
+
+
+class Mixer:
+    """Draws pairs from a pack; every draw is a function of seed and number.
+
+    Parameters
+    ----------
+    pack
+        Decoded corpus.
+    config
+        What to draw.
+    valid
+        Draw from the validation split instead of the training split.
+    seed
+        First part of the seed of every batch.
+    """
+
+    def __init__(
+        self, pack: Pack, config: MixConfig, *, valid: bool = False, seed: int = 0
+    ) -> None:
+        self.pack, self.config, self.seed = pack, config, seed
+        self.valid = valid
+        self.samples = round(config.seconds * GRID_RATE) // 128 * 128
+        self.speech = [r for r in pack.index["speech"] if r["valid"] == valid]
+        self.noise = [r for r in pack.index["noise"] if r["valid"] == valid]
+        self.rooms = pack.index["rooms"]
+        self._weights = np.cumsum(piece_weights(self.speech))
+        lengths = np.sqrt([r["length"] for r in self.noise])
+        self._noise_weights = np.cumsum(lengths / lengths.sum())
+        self._by_speaker: dict[str, list[dict[str, Any]]] = {}
+        for row in self.speech:
+            self._by_speaker.setdefault(row["speaker"], []).append(row)
+
+    def batch(self, number: int, size: int) -> tuple[Audio, Audio]:
+        """Return batch `number`: noisy and clean, each ``[size, samples]``."""
+        noisy = np.empty((size, self.samples), np.float32)
+        clean = np.empty((size, self.samples), np.float32)
+        for i in range(size):
+            rng = np.random.default_rng([self.seed, int(self.valid), number, i])
+            noisy[i], clean[i] = self.pair(rng)
+        return noisy, clean
+
+    def pair(self, rng: Rng) -> tuple[Audio, Audio]:
+        """Draw one noisy sequence and its clean target, ``[samples]`` each."""
+        c = self.config
+        band = _lowpass(rng, self.samples) if rng.random() < c.lowpass else None
+        level = 10.0 ** (rng.uniform(c.level_low, c.level_high) / 20.0)
+        speechless = rng.random() < c.noise_only
+        if speechless:
+            wet = target = np.zeros(self.samples, np.float32)
+        else:
+            wet, target = self._voice(rng, band)
+            scale = level / max(active_level(target), 1e-6)
+            wet, target = wet * scale, target * scale
+        noise = self._background(rng, band)
+        snr = float(np.clip(rng.normal(c.snr_mean, c.snr_deviation), -8.0, 40.0))
+        if not speechless and rng.random() < c.clean_only:
+            snr = 60.0
+        gain = level * 10.0 ** (-snr / 20.0) / max(_rms(noise), 1e-6)
+        noisy = wet + noise * gain
+        peak = float(np.max(np.abs(noisy), initial=1e-9))
+        if peak > 0.99:
+            noisy, target = noisy * (0.99 / peak), target * (0.99 / peak)
+        if rng.random() < c.clip:
+            ceiling = float(np.max(np.abs(noisy))) * rng.uniform(0.3, 0.9)
+            noisy = np.clip(noisy, -ceiling, ceiling)
+        return noisy.astype(np.float32), target.astype(np.float32)
+
+    def _voice(self, rng: Rng, band: Audio | None) -> tuple[Audio, Audio]:
+        """Draw speech as the microphone hears it, and its early part."""
+        c, n = self.config, self.samples
+        ratio = rng.uniform(0.85, 1.2) if rng.random() < c.voice else 1.0
+        dry = self._sentence(rng, round(n * ratio / 480) * 480)
+        room = self._room(rng) if rng.random() < c.room else None
+        tail = 0 if room is None else room[0].size
+        spectrum = _respectrum(dry, n)
+        if rng.random() < c.equalise:
+            spectrum *= _curve(rng, n)
+        if band is not None:
+            spectrum *= band
+        if room is None:
+            voice = np.fft.irfft(spectrum, n).astype(np.float32)
+            return voice, voice
+        size = _fast_size(n + tail)
+        source = np.fft.rfft(np.fft.irfft(spectrum, n), size)
+        wet, early = (
+            np.fft.irfft(source * np.fft.rfft(part, size), size)[:n] for part in room
+        )
+        return wet.astype(np.float32), early.astype(np.float32)
+
+    def _sentence(self, rng: Rng, samples: int) -> Audio:
+        """String pieces of one speaker together, with pauses between them."""
+        first = self.speech[int(np.searchsorted(self._weights, rng.random()))]
+        pieces = self._by_speaker[first["speaker"]]
+        out = np.zeros(samples, np.float32)
+        at = int(rng.uniform(0.0, 0.5) * GRID_RATE)
+        row, skip = first, 0
+        if first["length"] > samples:
+            # Begin anywhere in a long piece, or its end would never be heard.
+            skip = int(rng.integers(0, first["length"] - samples // 2))
+            at = 0
+        while at < samples:
+            piece = self.pack.piece("speech", row)[skip:]
+            skip = 0
+            part = piece[: samples - at]
+            out[at : at + part.size] += part
+            at += piece.size + int(rng.uniform(0.05, 0.7) * GRID_RATE)
+            row = pieces[int(rng.integers(len(pieces)))]
+        return out
+
+    def _room(self, rng: Rng) -> tuple[Audio, Audio]:
+        """Draw an impulse response and its early part, energy 1 in the early part."""
+        if rng.random() < 0.4:
+            row = self.rooms[int(rng.integers(len(self.rooms)))]
+            room = self.pack.piece("rooms", row)
+        else:
+            room = noises.room(rng)
+        early = room.copy()
+        direct = int(np.argmax(np.abs(room)))
+        edge, fade = direct + GRID_RATE // 20, GRID_RATE // 200
+        early[edge : edge + fade] *= np.linspace(1, 0, early[edge : edge + fade].size)
+        early[edge + fade :] = 0.0
+        scale = 1.0 / max(float(np.sqrt(np.sum(early**2))), 1e-6)
+        # The direct sound moves to the front, so that wet and dry stay aligned.
+        start = max(direct - 8, 0)
+        return room[start:] * scale, early[start:] * scale
+
+    def _background(self, rng: Rng, band: Audio | None) -> Audio:
+        """Draw one or several noises and shape them."""
+        c, n = self.config, self.samples
+        total = np.zeros(n, np.float32)
+        kind = rng.random()
+        if kind < c.babble:
+            total += self._babble(rng)
+        elif kind < c.babble + c.synthetic:
+            total += _unit(noises.synthetic(rng, n))
+        else:
+            total += self._recording(rng)
+        if rng.random() < c.second:
+            other = (
+                self._recording(rng)
+                if rng.random() < 0.6
+                else _unit(noises.synthetic(rng, n))
+            )
+            total += other * 10.0 ** (rng.uniform(-12.0, 3.0) / 20.0)
+        spectrum = np.fft.rfft(total)
+        if rng.random() < c.equalise:
+            spectrum *= _curve(rng, n)
+        if band is not None:
+            spectrum *= band
+        return np.fft.irfft(spectrum, n).astype(np.float32)
+
+    def _recording(self, rng: Rng) -> Audio:
+        """Draw a recorded noise, strung together until the sequence is full."""
+        row = self.noise[int(np.searchsorted(self._noise_weights, rng.random()))]
+        piece = self.pack.piece("noise", row)
+        if rng.random() < 0.3:
+            size = round(piece.size * rng.uniform(0.7, 1.4) / 160 + 1) * 160
+            piece = np.fft.irfft(
+                _respectrum(np.resize(piece, _even(piece.size)), size), size
+            ).astype(np.float32)
+        start = int(rng.integers(0, max(piece.size - 1, 1)))
+        if piece.size >= self.samples:
+            start = int(rng.integers(0, piece.size - self.samples + 1))
+            return _unit(piece[start : start + self.samples])
+        out = np.zeros(self.samples, np.float32)
+        at = -start
+        sparse = piece.size < GRID_RATE and rng.random() < 0.5
+        while at < self.samples:
+            low, high = max(at, 0), min(at + piece.size, self.samples)
+            out[low:high] += piece[low - at : high - at]
+            at += piece.size
+            if sparse:
+                at += int(rng.uniform(0.0, 1.0) * GRID_RATE)
+        return _unit(out)
+
+    def _babble(self, rng: Rng) -> Audio:
+        """Sum several speakers, as in a café."""
+        out = np.zeros(self.samples, np.float32)
+        for _ in range(int(rng.integers(4, 10))):
+            voice = self._sentence(rng, self.samples)
+            out += _unit(voice) * 10.0 ** (rng.uniform(-6.0, 0.0) / 20.0)
+        return _unit(out)
+
+
+def active_level(x: Audio) -> float:
+    """Return the RMS of `x` over frames within 35 dB of the loudest (16 ms each)."""
+    frames = x[: x.size // 256 * 256].reshape(-1, 256)
+    power = np.mean(frames * frames, axis=1)
+    if not power.size or power.max() <= 0.0:
+        return 0.0
+    return float(np.sqrt(np.mean(power[power > power.max() * 10.0**-3.5])))
+
+
+def _rms(x: Audio) -> float:
+    return float(np.sqrt(np.mean(x * x)))
+
+
+def _unit(x: Audio) -> Audio:
+    return (x / max(_rms(x), 1e-6)).astype(np.float32)
+
+
+def _even(n: int) -> int:
+    return n + n % 2
+
+
+def _fast_size(n: int) -> int:
+    """Return a size of at least `n` that an FFT does quickly."""
+    return -(-n // 2048) * 2048
+
+
+def _respectrum(x: Audio, samples: int) -> npt.NDArray[np.complex128]:
+    """Return the spectrum of `x` stretched or squeezed to `samples`."""
+    spectrum = np.fft.rfft(x)
+    out = np.zeros(samples // 2 + 1, np.complex128)
+    keep = min(out.size, spectrum.size)
+    out[:keep] = spectrum[:keep] * (samples / x.size)
+    return out
+
+
+def _curve(rng: Rng, samples: int) -> npt.NDArray[np.float64]:
+    """Draw a smooth equaliser curve: knots on a mel-like axis, 4 dB deviation."""
+    mel = np.log1p(np.linspace(0.0, 8000.0, samples // 2 + 1) / 700.0)
+    knots = rng.normal(0.0, 4.0, 9)
+    curve = np.interp(mel, np.linspace(0.0, mel[-1], 9), knots)
+    return np.asarray(10.0 ** (curve / 20.0))
+
+
+def _lowpass(rng: Rng, samples: int) -> Audio:
+    """Draw a band limit as telephones, codecs and cheap microphones have it."""
+    frequency = np.linspace(0.0, 8000.0, samples // 2 + 1)
+    corner = rng.choice([3400.0, 4000.0, 5500.0, 7000.0])
+    slope = rng.uniform(50.0, 400.0)
+    return (1.0 / (1.0 + np.exp((frequency - corner) / slope))).astype(np.float32)

@@ -1,0 +1,124 @@
+"""Noises and rooms made from nothing.
+
+The recordings are thin on fans, air conditioners, offices and cars. These
+generators fill the gap: broadband noise of random colour with slow changes of
+level, hum with harmonics, rotating machines, bursts and clicks.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from streamdenoise.constants import GRID_RATE
+
+Audio = npt.NDArray[np.float32]
+Rng = np.random.Generator
+
+
+def synthetic(rng: Rng, samples: int) -> Audio:
+    """Draw one synthetic noise of `samples` at 16 kHz; its level is arbitrary."""
+    kind = rng.choice(4, p=(0.4, 0.15, 0.3, 0.15))
+    return (coloured, hum, machine, bursts)[kind](rng, samples)
+
+
+def coloured(rng: Rng, samples: int) -> Audio:
+    """Broadband noise: random slope, random bumps, level that wanders slowly."""
+    spectrum = np.fft.rfft(rng.standard_normal(samples).astype(np.float32))
+    frequency = np.linspace(0.0, 8000.0, spectrum.size)
+    octave = np.log2(np.maximum(frequency, 40.0) / 1000.0)
+    shape = octave * rng.uniform(-7.0, 2.0)
+    for _ in range(int(rng.integers(0, 4))):
+        centre = rng.uniform(-4.0, 3.0)
+        shape += rng.uniform(-8.0, 12.0) * np.exp(
+            -(((octave - centre) / rng.uniform(0.1, 1.0)) ** 2)
+        )
+    x = np.fft.irfft(spectrum * 10.0 ** (shape / 20.0), samples)
+    return (x * _wander(rng, samples, 0.0, 4.0)).astype(np.float32)
+
+
+def hum(rng: Rng, samples: int) -> Audio:
+    """Mains hum: 50 or 60 Hz (now and then a transformer's multiple), harmonics."""
+    base = rng.choice([50.0, 60.0]) * rng.choice([1, 1, 2])
+    floor = coloured(rng, samples)
+    floor *= 10.0 ** (rng.uniform(-20.0, 0.0) / 20.0) / max(float(floor.std()), 1e-6)
+    return _harmonics(rng, samples, float(base), rng.uniform(0.0, 1.5)) + floor
+
+
+def machine(rng: Rng, samples: int) -> Audio:
+    """Fan or motor: a rotating tone that drifts, plus broadband noise beating with it."""
+    base = float(rng.uniform(20.0, 400.0))
+    air = coloured(rng, samples)
+    air /= max(float(air.std()), 1e-6)
+    time = np.arange(samples) / GRID_RATE
+    beat = 1.0 + rng.uniform(0.0, 0.5) * np.sin(
+        2.0 * np.pi * base / rng.integers(1, 9) * time + rng.uniform(0.0, 6.28)
+    )
+    tone = _harmonics(rng, samples, base, rng.uniform(0.3, 2.0))
+    return (air * beat + tone * 10.0 ** (rng.uniform(-20.0, 6.0) / 20.0)).astype(
+        np.float32
+    )
+
+
+def bursts(rng: Rng, samples: int) -> Audio:
+    """Clicks, taps and knocks: decaying bursts of coloured noise at random times."""
+    out = np.zeros(samples, np.float32)
+    for _ in range(int(rng.integers(2, 30))):
+        size = int(rng.uniform(0.002, 0.12) * GRID_RATE)
+        at = int(rng.integers(0, max(samples - size, 1)))
+        decay = np.exp(-np.arange(size) / (size * rng.uniform(0.08, 0.4)))
+        burst = coloured(rng, size + size % 2)[:size] * decay
+        burst /= max(float(np.sqrt(np.mean(burst**2))), 1e-6)
+        out[at : at + size] += burst * 10.0 ** (rng.uniform(-20.0, 0.0) / 20.0)
+    floor = coloured(rng, samples)
+    return out + floor * (0.03 / max(float(floor.std()), 1e-6))
+
+
+def room(rng: Rng) -> Audio:
+    """Draw a small room: direct sound, sparse early echoes, decaying dense tail.
+
+    The decay time falls with frequency as air and furniture absorb, RT60 0.1 to
+    0.9 s at low frequencies; the direct-to-reverberant ratio is -3 to 12 dB.
+    """
+    rt60 = float(rng.uniform(0.1, 0.9))
+    samples = int(rt60 * GRID_RATE) // 256 * 256
+    time = np.arange(samples) / GRID_RATE
+    tail = np.zeros(samples)
+    white = np.fft.rfft(rng.standard_normal(samples))
+    frequency = np.linspace(0.0, 8000.0, white.size)
+    for low, high, share in ((0, 800, 1.0), (800, 3000, 0.85), (3000, 8001, 0.6)):
+        band = np.fft.irfft(white * ((frequency >= low) & (frequency < high)), samples)
+        tail += band * 10.0 ** (-3.0 * time / (rt60 * share))
+    onset = int(rng.uniform(0.002, 0.02) * GRID_RATE)
+    tail[:onset] = 0.0
+    for _ in range(int(rng.integers(3, 12))):
+        at = int(rng.uniform(0.001, 0.04) * GRID_RATE)
+        if at < samples:
+            tail[at] += rng.normal(0.0, 3.0) * 10.0 ** (-3.0 * at / GRID_RATE / rt60)
+    tail *= 10.0 ** (-rng.uniform(-3.0, 12.0) / 20.0) / np.sqrt(np.sum(tail**2) + 1e-9)
+    tail[0] = 1.0
+    return tail.astype(np.float32)
+
+
+def _harmonics(rng: Rng, samples: int, base: float, slope: float) -> Audio:
+    """Sum harmonics of `base` Hz that drift together; unit RMS."""
+    drift = base * (1.0 + 0.01 * (_wander(rng, samples, 0.0, 1.0) - 1.0))
+    phase = 2.0 * np.pi * np.cumsum(drift) / GRID_RATE
+    out = np.zeros(samples)
+    for k in range(1, int(rng.integers(3, 16))):
+        if k * base > 7500.0:
+            break
+        weight = k**-slope * 10.0 ** (rng.normal(0.0, 5.0) / 20.0)
+        out += weight * np.sin(k * phase + rng.uniform(0.0, 6.28))
+    return (out / max(float(out.std()), 1e-6)).astype(np.float32)
+
+
+def _wander(
+    rng: Rng, samples: int, mean: float, deviation: float
+) -> npt.NDArray[np.float64]:
+    """Draw a slow random gain curve; mean and deviation in dB."""
+    knots = rng.normal(mean, deviation * rng.random(), max(2, samples // 8000 + 2))
+    curve = np.interp(
+        np.arange(samples), np.linspace(0.0, samples, knots.size), knots
+    )
+    return np.asarray(10.0 ** (curve / 20.0))
