@@ -15,8 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .audiofile import AudioInfo, AudioReader
-from .audiowriter import AudioWriter, check_target, output_format
+from .audiofile import (
+    AudioInfo,
+    AudioReader,
+    AudioWriter,
+    check_target,
+    output_format,
+)
 from .errors import EXIT_USAGE, OutputError
 from .levels import LevelMeter
 from .names import shown
@@ -224,7 +229,7 @@ def denoise_file(
     force
         Replace an existing `target`.
     explicit
-        A person chose the extension of `target`; see `audiofile.output_format`.
+        A person chose the extension of `target`; see `audiowrite.output_format`.
     progress
         Called after each block.
 

@@ -1,4 +1,4 @@
-"""What the engine has to know of a model: the card, and the manifest that holds them."""
+"""What the engine has to know of a model: its card, and the manifest of cards."""
 
 from __future__ import annotations
 

@@ -217,7 +217,8 @@ class Channel:
 
     def _native(self, i: int, frame: Spectrum, spectrum: Spectrum) -> Spectrum:
         """Extend (or cut) a frame of the grid to the bins of this sample rate."""
-        enhanced, shared = self._enhanced[i], self._shared
+        enhanced: Spectrum = self._enhanced[i]
+        shared = self._shared
         enhanced[:shared] = frame[:shared]
         if self._high_band is not None:
             gain = self._high_band.process(spectrum[:GRID_BINS], frame)

@@ -29,14 +29,15 @@ class RealFft:
         self._size = size
         self._scale = 1.0 / size
         doors = _inner_doors(size)
-        self._forward, self._inverse = doors if doors is not None else (None, None)
+        self._forward = None if doors is None else doors[0]
+        self._inverse = None if doors is None else doors[1]
 
     def forward(self, samples: NDArray[np.float32], out: NDArray[np.complex64]) -> None:
         """Write the spectra (..., size // 2 + 1) of `samples` (..., size) to `out`."""
         if self._forward is not None:
             self._forward(samples, 1.0, out=out)
         elif _HAS_OUT:
-            np.fft.rfft(samples, out=out)
+            np.fft.rfft(samples, out=out)  # type: ignore[arg-type]
         else:
             out[...] = np.fft.rfft(samples)
 
@@ -45,7 +46,7 @@ class RealFft:
         if self._inverse is not None:
             self._inverse(spectra, self._scale, out=out)
         elif _HAS_OUT:
-            np.fft.irfft(spectra, self._size, out=out)
+            np.fft.irfft(spectra, self._size, out=out)  # type: ignore[arg-type]
         else:
             out[...] = np.fft.irfft(spectra, self._size)
 

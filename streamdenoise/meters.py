@@ -113,7 +113,8 @@ class Meter:
 
     def times(self) -> NDArray[np.float64]:
         """Return a copy of the remembered hop times in seconds, in no order."""
-        return self._times[: min(self.hops, self._times.shape[0])].copy()
+        remembered: NDArray[np.float64] = self._times[: self.hops].copy()
+        return remembered
 
     def step_times(self) -> StepTimes:
         """Return mean, percentiles and maximum; zeros when nothing has run yet.

@@ -129,7 +129,7 @@ def _run(
 def _check_signature(
     what: str, function: Function, frame: tuple[int, ...]
 ) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of the states, or raise a `ModelError` that says what is off."""
+    """Return the shapes of the states, or raise a `ModelError` saying what is off."""
     states = {n: s for n, s in function.inputs.items() if n != FRAME}
     wanted_in = {FRAME: frame, **states}
     wanted_out = {ENHANCED: frame, **{n + "_out": s for n, s in states.items()}}

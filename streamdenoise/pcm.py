@@ -71,14 +71,17 @@ class SampleFormat:
                 return np.frombuffer(data, kind).astype(np.float32)
         if self.size == 1:
             x = np.frombuffer(data, np.uint8).astype(np.float32) - np.float32(128.0)
-            return x * np.float32(2.0**-7)
+            x *= np.float32(2.0**-7)
+            return x
         if self.size == 3:
             wide = np.zeros((len(data) // 3, 4), np.uint8)
             wide[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, 3)
             x = wide.view("<i4")[:, 0].astype(np.float32)
-            return x * np.float32(2.0**-31)
+            x *= np.float32(2.0**-31)
+            return x
         x = np.frombuffer(data, f"<i{self.size}").astype(np.float32)
-        return x * np.float32(2.0 ** (1 - 8 * self.size))
+        x *= np.float32(2.0 ** (1 - 8 * self.size))
+        return x
 
     def encode(self, x: NDArray[np.float32]) -> bytes:
         """Turn float samples of any shape, C order, into bytes."""

@@ -22,6 +22,14 @@ from .errors import ModelError, RuntimeMissingError
 INTERPRETERS = ("ai_edge_litert", "tflite_runtime")
 """Packages that bring an interpreter, in the order in which they are tried."""
 
+_INNER_DOORS = (
+    "GetSubgraphIndexFromSignature",
+    "AllocateTensors",
+    "SetTensor",
+    "Invoke",
+    "GetTensor",
+)
+
 Tensors = dict[str, NDArray[np.float32]]
 
 
@@ -137,9 +145,8 @@ class Function:
         self.inputs = {name: _shape(d) for name, d in details_in.items()}
         self.outputs = {name: _shape(d) for name, d in details_out.items()}
         wrapper = getattr(interpreter, "_interpreter", None)
-        doors = ("GetSubgraphIndexFromSignature", "AllocateTensors", "Invoke")
-        doors += ("SetTensor", "GetTensor")
-        self._wrapper = wrapper if all(hasattr(wrapper, d) for d in doors) else None
+        has_doors = all(hasattr(wrapper, door) for door in _INNER_DOORS)
+        self._wrapper = wrapper if has_doors else None
         if self._wrapper is None:
             return
         self._subgraph = self._wrapper.GetSubgraphIndexFromSignature(signature)

@@ -136,7 +136,8 @@ class Analysis:
         self._ring = np.zeros(2 * params.win + max(group, 8) * params.hop, np.float32)
         self._frames = np.zeros((group, params.win), np.float32)
         self.spectra_buffer = np.zeros((group, params.bins), np.complex64)
-        self._frame, self._spectrum = self._frames[0], self.spectra_buffer[0]
+        self._frame: NDArray[np.float32] = self._frames[0]
+        self._spectrum: NDArray[np.complex64] = self.spectra_buffer[0]
         self._start = 0
         self._strided = sliding_window_view(self._ring, params.win)
         self.reset()
@@ -199,9 +200,10 @@ class Analysis:
         return spectra
 
     def snapshot(self, filled: int) -> NDArray[np.float32]:
-        """Return a copy of the samples that later frames need, `filled` new ones too."""
+        """Return a copy of what later frames need, `filled` new samples too."""
         past = self._params.win - self._params.hop
-        return self._ring[self._start : self._start + past + filled].copy()
+        kept: NDArray[np.float32] = self._ring[self._start :][: past + filled].copy()
+        return kept
 
     def restore(self, samples: NDArray[np.float32]) -> None:
         """Go back to a snapshot."""
@@ -231,7 +233,7 @@ class Synthesis:
         self._time_end = self._time[0, params.win - params.synthesis_win :]
         overlap = params.synthesis_win - params.hop
         self._head, self._rest = self._part[:overlap], self._part[params.hop :]
-        self._hop = self._part[: params.hop]
+        self._hop: NDArray[np.float32] = self._part[: params.hop]
         self._tail = np.zeros(overlap, np.float32)
 
     def reset(self) -> None:
@@ -263,7 +265,8 @@ class Synthesis:
         parts[0, :overlap] += self._tail
         parts[1:, :overlap] += parts[:-1, params.hop :]
         self._tail[:] = parts[-1, params.hop :]
-        return parts[:, : params.hop]
+        done: NDArray[np.float32] = parts[:, : params.hop]
+        return done
 
     def snapshot(self) -> NDArray[np.float32]:
         """Return a copy of the tail."""

@@ -500,7 +500,7 @@ def test_sound_of_wrong_shape_is_refused() -> None:
 
 def test_whole_file_models_are_refused() -> None:
     """A model that is not causal cannot run on a stream, and the message says so."""
-    with pytest.raises(ModelError, match="whole recording.*streamdenoise file"):
+    with pytest.raises(ModelError, match=r"whole recording.*streamdenoise file"):
         Denoiser(IdentityModel(causal=False))
 
 

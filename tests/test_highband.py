@@ -14,7 +14,7 @@ def frame(rng: np.random.Generator) -> np.ndarray:
 
 
 def test_gain_follows_the_models_upper_bins(rng: np.random.Generator) -> None:
-    """The gain settles on what the model does just below 8 kHz, whatever else it does."""
+    """The gain settles on what the model does just below 8 kHz."""
     rule, x = HighBandRule(), frame(rng)
     y = x.copy()
     y[:150] = 0

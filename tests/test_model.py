@@ -85,7 +85,7 @@ def test_bidirectional_models_are_refused(tiny_model_path: Path) -> None:
     content = tiny_model_path.read_bytes()
     content = content.replace(b"\x04\0\0\0step\0", b"\x04\0\0\0jump\0")
     content = content.replace(b"\x05\0\0\0steps\0", b"\x05\0\0\0whole\0")
-    with pytest.raises(ModelError, match="bidirectional.*streamdenoise file"):
+    with pytest.raises(ModelError, match=r"bidirectional.*streamdenoise file"):
         StepModel(content, ModelCard("both", "both.tflite"))
 
 
@@ -93,7 +93,7 @@ def test_broken_contract_is_refused(tiny_model_path: Path) -> None:
     """A state without its successor is refused with what was expected."""
     content = tiny_model_path.read_bytes()
     content = content.replace(b"zeta_out\0", b"zeta_oat\0")
-    with pytest.raises(ModelError, match="step contract.*zeta_oat"):
+    with pytest.raises(ModelError, match=r"step contract.*zeta_oat"):
         StepModel(content, ModelCard("odd", "odd.tflite"))
 
 

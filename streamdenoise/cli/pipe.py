@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import BinaryIO
 
 import click
 
@@ -48,8 +49,8 @@ def pipe(
     """  # noqa: D301
     settings = settings_from(strength, mix, removed)
     _check_options(rate, channels)
-    source = click.get_binary_stream("stdin")
-    sink = click.get_binary_stream("stdout")
+    source: BinaryIO = click.get_binary_stream("stdin")
+    sink: BinaryIO = click.get_binary_stream("stdout")
     hint = "such as: arecord -f S16_LE -r 16000 | streamdenoise pipe | aplay"
     if sys.stdin is not None and sys.stdin.isatty():
         raise click.UsageError(

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from .audiofile import AudioInfo, native_name, soundfile_module
+from .audioread import AudioInfo, native_name, soundfile_module
 from .errors import OutputError
 from .names import shown
 from .pcm import quantise

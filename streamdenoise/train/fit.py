@@ -1,0 +1,370 @@
+"""The training loop: resumable, logged, validated on fixed mixtures.
+
+Works on every backend of Keras: the loss is `keras.ops`, the update is
+`keras.Model.train_on_batch`. Mixing runs in processes of its own, ahead of time.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from streamdenoise.errors import StreamDenoiseError
+from streamdenoise.train import nets
+from streamdenoise.train.data import Pack
+from streamdenoise.train.feed import Feed
+from streamdenoise.train.losses import LossConfig, istft, spectral_loss, stft
+from streamdenoise.train.mix import MixConfig, Mixer
+
+LOG_COLUMNS = (
+    "update",
+    "minutes",
+    "audio_hours",
+    "learning_rate",
+    "loss",
+    "gradient_norm",
+    "valid_loss",
+    "valid_si_sdr",
+    "valid_si_sdr_gain",
+)
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """How a net is trained.
+
+    Attributes
+    ----------
+    batch
+        Sequences of one update.
+    learning_rate, warmup
+        Adam's rate, and the updates over which it rises from zero.
+    clipnorm, clipvalue, global_clipnorm
+        Gradient clipping as Keras names it: per weight tensor by norm, by value, or
+        by the norm of all together. ``None`` is off.
+    ema
+        Decay of the averaged weights that are validated and exported.
+    seed
+        Of initial values and of every mixture.
+    mix, loss
+        What is mixed and what is minimised.
+    """
+
+    batch: int = 16
+    learning_rate: float = 2e-3
+    warmup: int = 200
+    clipnorm: float | None = None
+    clipvalue: float | None = None
+    global_clipnorm: float | None = 3.0
+    ema: float = 0.995
+    seed: int = 1
+    mix: MixConfig = field(default_factory=MixConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+
+
+class NormedAdam(keras.optimizers.Adam):
+    """Adam that keeps the norm of the last gradients, before clipping."""
+
+    def build(self, variables: list[Any]) -> None:
+        """Create the optimizer's variables and the one that holds the norm."""
+        if not self.built:
+            self.gradient_norm = self.add_variable(
+                shape=(), initializer="zeros", name="gradient_norm"
+            )
+        super().build(variables)
+
+    def _clip_gradients(self, grads: list[Any]) -> list[Any]:
+        total = sum(ops.sum(ops.square(g)) for g in grads if g is not None)
+        self.gradient_norm.assign(ops.sqrt(total))
+        clipped: list[Any] = super()._clip_gradients(grads)
+        return clipped
+
+
+class WaveModel(keras.Model):
+    """A net between waveforms and its loss: what `train_on_batch` sees."""
+
+    def __init__(self, net: nets.SpectralNet, loss: LossConfig) -> None:
+        super().__init__()
+        self.net = net
+        self.loss_config = loss
+
+    def call(self, waves: Any, training: bool = False) -> Any:
+        """Enhance ``[B, samples]`` into frames ``[B, T, 257, 2]``."""
+        return self.net(stft(waves), training=training)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        """Return the mean loss of a batch of noisy `x` and clean `y`."""
+        return ops.mean(spectral_loss(self.loss_config, x, y, y_pred))
+
+
+class TutorialModel(WaveModel):
+    """The ancestor's objective: mean squared error of magnitudes in [0, 1]."""
+
+    def call(self, waves: Any, training: bool = False) -> Any:
+        """Estimate scaled magnitudes ``[T, B, bins]``."""
+        x = ops.transpose(stft(waves), (1, 0, 2, 3))
+        states = self.net.zero_states(ops.shape(waves)[0])
+        return self.net.estimate(x, states, training)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        """Return the squared error against the clean magnitude."""
+        clean = nets.magnitude(ops.transpose(stft(y), (1, 0, 2, 3)))
+        return ops.mean(ops.square(ops.minimum(clean / self.net.peak, 1.0) - y_pred))
+
+
+def make_model(net: nets.SpectralNet, config: FitConfig) -> WaveModel:
+    """Wrap a net for training and compile it."""
+    kind = TutorialModel if net.config.kind == "tutorial" else WaveModel
+    model = kind(net, config.loss)
+    optimizer = NormedAdam(
+        config.learning_rate,
+        clipnorm=config.clipnorm,
+        clipvalue=config.clipvalue,
+        global_clipnorm=config.global_clipnorm,
+    )
+    model.compile(optimizer=optimizer)
+    return model
+
+
+class Run:
+    """One training run in a folder that holds all that is needed to go on.
+
+    Parameters
+    ----------
+    folder
+        Where checkpoints, the log and the averaged weights go. A run that is there
+        already goes on where it stopped.
+    pack
+        Folder of the decoded corpus.
+    net_config, config
+        What to train and how; a run that goes on keeps its net.
+    say
+        Receives one line of progress now and then.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        pack: Path,
+        net_config: nets.NetConfig,
+        config: FitConfig,
+        say: Callable[[str], None] = print,
+        start_from: Path | None = None,
+    ) -> None:
+        self.folder, self.pack, self.config, self.say = folder, pack, config, say
+        folder.mkdir(parents=True, exist_ok=True)
+        keras.utils.set_random_seed(config.seed)
+        resume = (folder / "progress.json").is_file()
+        if resume:
+            self.net = nets.load(folder, "last")
+        elif start_from is not None:
+            self.net = nets.load(start_from)
+        else:
+            self.net = nets.build(net_config)
+            if net_config.kind == "tutorial":
+                measure_statistics(self.net, Mixer(Pack.open(pack), config.mix))
+        self.model = make_model(self.net, config)
+        self.progress: dict[str, float] = {"update": 0, "minutes": 0.0, "seconds": 0.0}
+        if resume:
+            self._restore()
+        else:
+            self.average = [np.array(w) for w in self.net.get_weights()]
+        (folder / "fit.json").write_text(json.dumps(asdict(config), indent=2))
+
+    def train(
+        self,
+        minutes: float,
+        decay_minutes: float = 0.0,
+        every: float = 4.0,
+        workers: int = 1,
+    ) -> None:
+        """Train for a time, then write a checkpoint.
+
+        Parameters
+        ----------
+        minutes
+            Wall-clock minutes to go on for.
+        decay_minutes
+            At the end, lower the learning rate linearly to 2 % over this time.
+        every
+            Minutes between checkpoints, each with a validation.
+        workers
+            Mixing processes.
+
+        Raises
+        ------
+        StreamDenoiseError
+            If the loss is no longer a number; the last checkpoint stays.
+        """
+        c = self.config
+        begin = saved = time.monotonic()
+        losses: list[float] = []
+        norms: list[float] = []
+        first = int(self.progress["update"])
+        with Feed(self.pack, c.mix, c.batch, c.seed, first, workers) as feed:
+            while (elapsed := (time.monotonic() - begin) / 60.0) < minutes:
+                update = int(self.progress["update"])
+                rate = self._rate(update, minutes - elapsed, decay_minutes)
+                loss, norm = self._update(*feed.next(), rate)
+                if not np.isfinite(loss):
+                    raise StreamDenoiseError(
+                        f"the loss is {loss} after {update} updates; go on from the "
+                        "last checkpoint with a lower --learning-rate or --clipnorm"
+                    )
+                losses.append(loss)
+                norms.append(norm)
+                if time.monotonic() - saved > every * 60.0:
+                    self._checkpoint(saved, losses, norms, rate)
+                    saved, losses, norms = time.monotonic(), [], []
+        self._checkpoint(saved, losses, norms, rate)
+
+    def _rate(self, update: int, left: float, decay_minutes: float) -> float:
+        rate = self.config.learning_rate * min(1.0, (update + 1) / self.config.warmup)
+        if left < decay_minutes:
+            rate *= max(0.02, left / decay_minutes)
+        return rate
+
+    def _update(self, noisy: Any, clean: Any, rate: float) -> tuple[float, float]:
+        self.model.optimizer.learning_rate = rate
+        loss = float(self.model.train_on_batch(noisy, clean))
+        norm = float(self.model.optimizer.gradient_norm)
+        self.progress["update"] += 1
+        self.progress["seconds"] += noisy.size / 16000.0
+        # A young average must be short, or it lags behind.
+        decay = min(self.config.ema, self.progress["update"] / (
+            self.progress["update"] + 10.0))
+        for mean, weight in zip(self.average, self.net.weights, strict=True):
+            mean += (1.0 - decay) * (np.asarray(weight) - mean)
+        return loss, norm
+
+    def _checkpoint(
+        self, since: float, losses: list[float], norms: list[float], rate: float
+    ) -> None:
+        self.progress["minutes"] += (time.monotonic() - since) / 60.0
+        nets.save(self.net, self.folder, "last")
+        own = self.net.get_weights()
+        self.net.set_weights(self.average)
+        nets.save(self.net, self.folder, "ema")
+        valid = self.validate()
+        self.net.set_weights(own)
+        state = [np.asarray(v) for v in self.model.optimizer.variables]
+        temporary = self.folder / "optimizer.npz.tmp"
+        with temporary.open("wb") as file:
+            np.savez(file, *state)
+        temporary.replace(self.folder / "optimizer.npz")
+        # Written last: a run with this file has everything else.
+        temporary = self.folder / "progress.json.tmp"
+        temporary.write_text(json.dumps(self.progress))
+        temporary.replace(self.folder / "progress.json")
+        self._log(losses, norms, rate, valid)
+
+    def _restore(self) -> None:
+        self.progress = json.loads((self.folder / "progress.json").read_text())
+        self.average = [np.array(w) for w in nets.load(self.folder, "ema").get_weights()]
+        self.model.optimizer.build(self.model.trainable_variables)
+        with np.load(self.folder / "optimizer.npz") as saved:
+            for variable, key in zip(
+                self.model.optimizer.variables, saved.files, strict=True
+            ):
+                variable.assign(saved[key])
+        self.say(
+            f"goes on at update {self.progress['update']:.0f}, "
+            f"{self.progress['seconds'] / 3600:.1f} h of audio seen"
+        )
+
+    def validate(self, sequences: int = 64, batch: int = 16) -> tuple[float, ...]:
+        """Return loss, SI-SDR and its gain over the input, on fixed mixtures."""
+        mix = MixConfig(snr_mean=7.5, snr_deviation=5.0, noise_only=0.0, clean_only=0.0)
+        mixer = Mixer(Pack.open(self.pack), mix, valid=True, seed=7)
+        rows = []
+        for number in range(sequences // batch):
+            noisy, clean = mixer.batch(number, batch)
+            enhanced = self.net(stft(noisy))
+            loss = spectral_loss(self.config.loss, noisy, clean, enhanced)
+            wave = np.asarray(istft(enhanced))
+            size = wave.shape[1]
+            after = _si_sdr(clean[:, :size], wave)
+            before = _si_sdr(clean[:, :size], noisy[:, :size])
+            rows.append((np.asarray(loss), after, after - before))
+        return tuple(float(np.mean(column)) for column in zip(*rows, strict=True))
+
+    def _log(
+        self,
+        losses: list[float],
+        norms: list[float],
+        rate: float,
+        valid: tuple[float, ...],
+    ) -> None:
+        p = self.progress
+        values = (
+            int(p["update"]),
+            p["minutes"],
+            p["seconds"] / 3600.0,
+            rate,
+            float(np.mean(losses)) if losses else float("nan"),
+            float(np.median(norms)) if norms else float("nan"),
+            *valid,
+        )
+        path = self.folder / "log.csv"
+        new = not path.exists()
+        with path.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            if new:
+                writer.writerow(LOG_COLUMNS)
+            writer.writerow([v if isinstance(v, int) else f"{v:.5g}" for v in values])
+        self.say(
+            "  ".join(
+                f"{k} {v if isinstance(v, int) else f'{v:.4g}'}"
+                for k, v in zip(LOG_COLUMNS, values, strict=True)
+            )
+        )
+
+
+def measure_statistics(net: nets.SpectralNet, mixer: Mixer, batches: int = 8) -> None:
+    """Set the ancestor's mean, deviation and peak from training mixtures."""
+    noisy, clean = (
+        np.concatenate(part)
+        for part in zip(*(mixer.batch(-1 - i, 16) for i in range(batches)), strict=True)
+    )
+    heard = np.asarray(nets.magnitude(stft(noisy))).reshape(-1, 257)
+    wanted = np.asarray(nets.magnitude(stft(clean))).reshape(-1, 257)
+    net.mean.assign(heard.mean(axis=0))
+    net.deviation.assign(heard.std(axis=0) + 1e-6)
+    net.peak.assign(np.full(257, np.quantile(wanted, 0.9995), np.float32))
+
+
+def _si_sdr(target: Any, estimate: Any) -> Any:
+    """Scale-invariant signal-to-distortion ratio in dB of each row."""
+    scale = np.sum(target * estimate, -1) / (np.sum(target * target, -1) + 1e-9)
+    signal = target * scale[:, None]
+    error = np.sum((estimate - signal) ** 2, -1) + 1e-9
+    return 10.0 * np.log10((np.sum(signal**2, -1) + 1e-9) / error)
+
+
+def quiet_backend() -> None:
+    """Keep backends from talking on stderr; call before they are imported."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
