@@ -168,7 +168,7 @@ def quiet_stderr() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _stderr_on(descriptor: int, before: TextIO) -> Iterator[None]:
-    with open(  # noqa: PTH123
+    with open(
         descriptor,
         "w",
         buffering=1,
@@ -265,9 +265,7 @@ def refusal(
     """Ask a device whether it takes a rate in Hz; return the error if it does not."""
     check = sd.check_input_settings if kind == "input" else sd.check_output_settings
     try:
-        check(
-            device=device.index, channels=channels, samplerate=rate, dtype="float32"
-        )
+        check(device=device.index, channels=channels, samplerate=rate, dtype="float32")
     except (sd.PortAudioError, ValueError) as error:
         return cast(Exception, error)
     return None
@@ -323,7 +321,9 @@ def find_device(
     whole = [d for d in usable if d.name.casefold() == text.casefold()]
     words = text.casefold().replace(",", " ").split()
     found = whole or [
-        d for d in usable if all(w in f"{d.name} {d.host_api}".casefold() for w in words)
+        d
+        for d in usable
+        if all(w in f"{d.name} {d.host_api}".casefold() for w in words)
     ]
     found = _best_api(found)
     if len(found) == 1:
@@ -372,7 +372,7 @@ def _near(words: Sequence[str], usable: Sequence[Device]) -> list[Device]:
     """Devices with a word that contains one of `words`, or is spelt much like it."""
 
     def alike(word: str, other: str) -> bool:
-        return word in other or SequenceMatcher(None, word, other).ratio() > 0.7
+        return word in other or SequenceMatcher(None, word, other).ratio() > 0.6
 
     return [
         d
@@ -441,8 +441,8 @@ def explain(error: Exception, what: str, rate: int | None = None) -> DeviceError
     if code == INVALID_RATE:
         tried = f" of {rate} Hz" if rate else ""
         return DeviceError(
-            f"{what} refuses the sample rate{tried}; leave --rate out, or see the rates "
-            "it takes with: streamdenoise devices"
+            f"{what} refuses the sample rate{tried}; leave --rate out, or see the "
+            "rates it takes with: streamdenoise devices"
         )
     if code == INVALID_CHANNELS:
         return DeviceError(

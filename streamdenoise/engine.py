@@ -113,8 +113,8 @@ class Denoiser:
         if not model.card.causal:
             raise ModelError(
                 f"model '{model.card.name}' must hear the whole recording before it "
-                "can say anything, so it cannot run on a stream; use 'streamdenoise file' "
-                "with it, or choose another model"
+                "can say anything, so it cannot run on a stream; use 'streamdenoise "
+                "file' with it, or choose another model"
             )
         self._params = params = model.card.stft(sample_rate)
         self._block, self._model = block, model

@@ -10,6 +10,8 @@ Split:   input -> `input_callback` -> `Bridge` -> `output_callback` -> output.
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
@@ -27,7 +29,12 @@ if TYPE_CHECKING:
 SLICE_BLOCKS: Final = 8
 """Blocks worked on at once; longer ones from a device are cut, so buffers are small."""
 
+SETTLE_SECONDS: Final = 0.25
+"""Sound after which xruns count: devices that are starting report one each."""
+
 _LOAD_SMOOTHING: Final = 0.02
+_PRIORITY: Final = 5
+_NICENESS: Final = -11
 
 XRUN_KINDS: Final = (
     "input overflow",
@@ -108,6 +115,9 @@ class LiveStream:
         Time in the callback over the time of its sound, smoothed; 1 is the limit.
     reblocked
         Whether the device broke the block size that the denoiser was promised.
+    priority
+        What the system granted to the audio threads: ``"real-time"``, ``"raised"`` or
+        ``"normal"``.
     """
 
     def __init__(
@@ -125,7 +135,10 @@ class LiveStream:
         self.late = 0
         self.load = 0.0
         self.reblocked = False
+        self.priority = "normal"
+        self._pulling = False
         self.frames_in = 0
+        self._settled = int(SETTLE_SECONDS * denoiser.sample_rate)
         self._block = denoiser.block or 1
         self._slice = SLICE_BLOCKS * max(self._block, denoiser.params.hop)
         shape = (self._slice, denoiser.channels)
@@ -173,6 +186,8 @@ class LiveStream:
     ) -> None:
         """Denoise `indata` into `outdata`, both (frames, channels of the device)."""
         began = perf_counter()
+        if not self.callbacks:
+            self.priority = raise_priority()
         if status:
             self._count(status)
         for start in range(0, frames, self._slice):
@@ -186,6 +201,8 @@ class LiveStream:
     ) -> None:
         """Denoise `indata` and hand it to the bridge."""
         began = perf_counter()
+        if not self.callbacks:
+            self.priority = raise_priority()
         if status:
             self._count(status)
         for start in range(0, frames, self._slice):
@@ -199,6 +216,9 @@ class LiveStream:
         self, outdata: NDArray[Any], frames: int, time: Any, status: Any
     ) -> None:
         """Fill `outdata` from the bridge."""
+        if not self._pulling:
+            self._pulling = True
+            raise_priority()
         if status:
             self._count(status)
         if self.bridge is None:
@@ -250,6 +270,8 @@ class LiveStream:
         self._ready.read(clean)
 
     def _count(self, status: Any) -> None:
+        if self.frames_in < self._settled:
+            return
         for kind, flag in _FLAGS:
             if getattr(status, flag):
                 self._flags[kind] += 1
@@ -278,3 +300,31 @@ def spread(clean: FloatArray, outdata: NDArray[Any]) -> None:
         both = min(have, wanted)
         outdata[:, :both] = clean[:, :both]
         outdata[:, both:] = 0.0
+
+
+def raise_priority() -> str:
+    """Let the calling thread run before others, as far as the system permits.
+
+    PortAudio leaves the threads of ALSA at normal priority, where any busy program
+    makes them late. Audio threads sleep most of the time and cannot starve anybody.
+
+    Returns
+    -------
+    str
+        ``"real-time"``, ``"raised"`` or ``"normal"``.
+    """
+    # On Linux 0 is the calling thread in both calls; elsewhere it is the process, and
+    # the host APIs see to their threads themselves.
+    if sys.platform != "linux":
+        return "normal"
+    try:
+        policy = os.SCHED_RR | os.SCHED_RESET_ON_FORK
+        os.sched_setscheduler(0, policy, os.sched_param(_PRIORITY))
+        return "real-time"
+    except (OSError, AttributeError):
+        pass
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
+        return "raised"
+    except (OSError, AttributeError):
+        return "normal"

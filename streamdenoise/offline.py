@@ -142,7 +142,7 @@ def denoise_whole(
     sample_rate: int,
     model: WholeModel | str | Path | None = None,
     settings: Settings | None = None,
-) -> NDArray[np.float32]:
+) -> NDArray[Any]:
     """Denoise a whole recording with a model that looks ahead.
 
     Parameters
@@ -158,8 +158,8 @@ def denoise_whole(
 
     Returns
     -------
-    float32 array of the shape of `x`
-        With zero lag.
+    array of the shape of `x`
+        With zero lag; int16 for int16, float32 otherwise.
 
     Raises
     ------
@@ -181,10 +181,11 @@ def denoise_whole(
     params = whole.card.stft(sample_rate)
     settings = settings or Settings()
     out = np.empty_like(samples)
-    channels = samples.reshape(samples.shape[0], -1)
-    for i in range(channels.shape[1]):
-        done = _denoise_channel(channels[:, i], params, whole, settings)
-        out.reshape(channels.shape)[:, i] = done
+    columns = (samples, out) if samples.ndim == 2 else (samples[:, None], out[:, None])
+    for x_one, y_one in zip(columns[0].T, columns[1].T, strict=True):
+        y_one[:] = _denoise_channel(x_one, params, whole, settings)
+    if np.asarray(x).dtype == np.int16:
+        return np.clip(np.rint(out * 32768.0), -32768, 32767).astype(np.int16)
     return out
 
 
@@ -200,9 +201,8 @@ def _denoise_channel(
     enhanced[:, :bins] = enhanced_grid[:, :bins]
     if params.sample_rate > GRID_RATE:
         rule = HighBandRule(hop_seconds=params.hop_seconds)
-        gains = [
-            rule.process(a, b) for a, b in zip(grid, enhanced_grid, strict=True)
-        ]
+        gains = [rule.process(a, b) for a, b in zip(grid, enhanced_grid, strict=True)]
         enhanced[:, bins:] *= np.array(gains, np.float32)[:, None]
     dry, wet = (np.float32(weight) for weight in _weights(settings))
-    return synthesise(dry * spectra + wet * enhanced, params, x.shape[0])
+    mixed: NDArray[np.complex64] = dry * spectra + wet * enhanced
+    return synthesise(mixed, params, x.shape[0])

@@ -132,6 +132,8 @@ def run_pipe(
         _write(sink, stream.header(stream.data_bytes))
     frames = _Flow(stream, engine, hop, sink, warn).run(reader)
     length = frames * stream.align
+    if stream.wav and length % 2 and (stream.data_bytes or start is not None):
+        _write(sink, b"\0")  # a chunk of known length is padded to an even one
     if stream.wav and length != stream.data_bytes and start is not None:
         # A file, not a pipe: its header can still tell the true length.
         sink.seek(start)

@@ -15,7 +15,8 @@ from typing import Final
 
 import numpy as np
 
-from .audiofile import AudioInfo, AudioWriter, OutputFormat, output_format
+from .audioread import AudioInfo
+from .audiowrite import AudioWriter, OutputFormat, output_format
 from .errors import OutputError, StreamDenoiseError
 from .names import shown
 from .ring import FloatArray, Ring

@@ -8,10 +8,15 @@ waits, and nothing grows.
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float32]
+
+FADE: Final = 96
+"""Frames over which dropped audio is cross-faded."""
 
 
 class Ring:
@@ -73,14 +78,18 @@ class Ring:
 
         What could not be filled is left as it was.
         """
-        done = self._read
-        count = min(len(out), self._written - done)
-        start = done % self.capacity
+        count = self.peek(out)
+        self._read += count
+        return count
+
+    def peek(self, out: FloatArray) -> int:
+        """Like `read`, but what is read stays in the ring."""
+        count = min(len(out), self._written - self._read)
+        start = self._read % self.capacity
         first = min(count, self.capacity - start)
         out[:first] = self._data[start : start + first]
         if count > first:
             out[first:count] = self._data[: count - first]
-        self._read = done + count
         return count
 
     def skip(self, count: int) -> int:
@@ -95,8 +104,9 @@ class Bridge:
 
     Holds about `target` frames back, so that neither side waits for the other. Clocks
     drift, machines stall: when the fill runs out, silence is inserted and the bridge
-    fills up to its target again; when it exceeds `limit`, the oldest frames are
-    dropped down to the target, so that the delay never creeps up. Both are counted.
+    fills up to its target again. When the fill exceeds `limit`, or has not once come
+    near the target within `window`, the oldest frames are dropped down to the target
+    with a cross-fade, so that the delay never creeps up. Both are counted.
 
     `pull` is the one place that decides how many frames are taken from the ring for
     the frames that are played; a controller that trims the rate by the fill level
@@ -107,12 +117,16 @@ class Bridge:
     target
         Frames left in the ring after a pull once it is running.
     limit
-        Frames left in the ring after a pull from which on the oldest are dropped;
-        more than `target`.
+        Frames left after a pull from which on the oldest are dropped at once; more
+        than `target`.
     channels
         Samples in a frame.
     capacity
-        Frames that the ring can hold; twice `limit` plus a second's worth is plenty.
+        Frames that the ring can hold, by default four times `limit`.
+    window
+        Frames played over which the lowest fill is watched.
+    slack
+        How far the lowest fill may lie above the target; by default half of it.
 
     Attributes
     ----------
@@ -120,10 +134,22 @@ class Bridge:
         Times that silence had to be inserted, and that audio had to be dropped.
     inserted, dropped
         Frames so inserted and dropped. Silence before the first start is not counted.
+
+    Raises
+    ------
+    ValueError
+        If `target` and `limit` do not fit.
     """
 
     def __init__(
-        self, target: int, limit: int, channels: int = 1, capacity: int | None = None
+        self,
+        target: int,
+        limit: int,
+        channels: int = 1,
+        capacity: int | None = None,
+        *,
+        window: int = 96_000,
+        slack: int | None = None,
     ) -> None:
         if not 0 <= target < limit:
             raise ValueError(
@@ -131,6 +157,8 @@ class Bridge:
             )
         self.target = target
         self.limit = limit
+        self.window = window
+        self.slack = target // 2 if slack is None else slack
         self.ring = Ring(4 * limit if capacity is None else capacity, channels)
         self.underruns = 0
         self.overruns = 0
@@ -138,6 +166,11 @@ class Bridge:
         self.dropped = 0
         self._running = False
         self._started = False
+        self._watched = 0
+        self._lowest = limit
+        self._tail: FloatArray = np.zeros((FADE, channels), np.float32)
+        self._rise = (np.arange(FADE, dtype=np.float32)[:, None] + 0.5) / FADE
+        self._fall = 1 - self._rise
         # The producer's own counters: one writer for each attribute.
         self._refused = 0
         self._refused_frames = 0
@@ -168,21 +201,51 @@ class Bridge:
         """Fill all of `out`, shape (n, channels); output side only."""
         wanted = len(out)
         left = self.ring.fill - wanted
-        if not self._running:
-            if left < self.target:
-                out.fill(0.0)
-                if self._started:
-                    self.inserted += wanted
-                return
+        if not self._running and left < self.target:
+            out.fill(0.0)
+            if self._started:
+                self.inserted += wanted
+            return
+        tail = 0
         if left > self.limit:
-            gone = self.ring.skip(left - self.target)
-            if self._started:  # before, the input merely started earlier
-                self.overruns += 1
-                self.dropped += gone
+            tail = self._drop(left - self.target)
+        elif self._settled(left, wanted):
+            tail = self._drop(self._lowest - self.target)
+        if not self._running:
+            self._watch()
         self._running = self._started = True
         got = self.ring.read(out)
+        if tail:
+            tail = min(tail, got)
+            out[:tail] *= self._rise[:tail]
+            out[:tail] += self._tail[:tail]
         if got < wanted:
             out[got:] = 0.0
             self.inserted += wanted - got
             self.underruns += 1
             self._running = False
+
+    def _settled(self, left: int, wanted: int) -> bool:
+        """Watch the lowest fill; say whether it lay too high for a whole window."""
+        if self._watched >= self.window:
+            if self._lowest > self.target + self.slack:
+                return True
+            self._watch()
+        self._watched += wanted
+        self._lowest = min(self._lowest, left)
+        return False
+
+    def _watch(self) -> None:
+        self._watched, self._lowest = 0, self.limit
+
+    def _drop(self, count: int) -> int:
+        """Drop the oldest frames; return how many of them fade out over the next."""
+        self._watch()
+        if not self._started:  # the input merely started earlier
+            self.ring.skip(count)
+            return 0
+        tail = self.ring.peek(self._tail)
+        self._tail *= self._fall
+        self.overruns += 1
+        self.dropped += self.ring.skip(count)
+        return tail

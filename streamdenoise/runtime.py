@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import ModelError, RuntimeMissingError
+from .flatbuf import is_complete_model
 
 INTERPRETERS = ("ai_edge_litert", "tflite_runtime")
 """Packages that bring an interpreter, in the order in which they are tried."""
@@ -91,6 +92,11 @@ class Graph:
                 f"{what} is not a TFLite model (no TFL3 mark in its head): give a "
                 ".tflite file, or the name of a model that 'streamdenoise models' lists"
             )
+        if not is_complete_model(content):
+            raise ModelError(
+                f"{what} ends too early, so the file was cut short: copy or download "
+                "it again"
+            )
         try:
             with _without_notices():
                 self._interpreter = interpreter_class(
@@ -99,7 +105,7 @@ class Graph:
             listed = self._interpreter.get_signature_list()
         except (ValueError, RuntimeError) as error:
             raise ModelError(
-                f"{what} cannot be opened, most likely because the file was cut short: "
+                f"{what} cannot be opened, so the file is damaged: "
                 f"copy or download it again ({_first_line(error)})"
             ) from error
         self.signatures: dict[str, tuple[list[str], list[str]]] = {

@@ -41,12 +41,13 @@ TICK_SECONDS: Final = 0.1
 """Pause between two looks of the main thread at the counters."""
 
 DEADLINE_SHARE: Final = 0.3
-"""Most of a hop that a step may take (99th percentile) to be safe in a callback."""
+"""Most of a hop that nine steps of ten may take at the start without a warning."""
 
 SILENT_SECONDS: Final = 5.0
 """Time without a block from the input after which it is said."""
 
 _WARM_UP_HOPS: Final = 64
+_MEASURED_HOPS: Final = 256
 
 
 @dataclass(frozen=True)
@@ -187,8 +188,8 @@ class LiveSession:
             return
         if first is None:
             raise DeviceError("there is no rate to try; give one with --rate")
-        error, rate, what = first
-        raise explain(error, what, rate) from error
+        cause, rate, what = first
+        raise explain(cause, what, rate) from cause
 
     def _ends(self) -> list[tuple[Device, Kind]]:
         return [(self.source, "input"), (self.sink, "output")]
@@ -256,17 +257,17 @@ class LiveSession:
         block = (0.01 * noise).astype(np.float32)
         out = np.empty_like(block)
         meter = denoiser.meter
-        for _ in range(_WARM_UP_HOPS):
+        for _ in range(_WARM_UP_HOPS + _MEASURED_HOPS):
             denoiser.process(block, out)
         denoiser.reset()
         if meter is None:
             return
-        p99 = float(np.percentile(meter.times()[_WARM_UP_HOPS // 4 :], 99))
+        usual = float(np.percentile(meter.times()[_WARM_UP_HOPS:], 90))
         deadline = hop / denoiser.sample_rate
-        if p99 > DEADLINE_SHARE * deadline:
+        if usual > DEADLINE_SHARE * deadline:
             self._warn(
-                f"a step takes {1000 * p99:.1f} ms of the {1000 * deadline:.1f} ms that "
-                "it may: expect xruns; close other programs, or choose a smaller "
+                f"a step takes {1000 * usual:.1f} ms of the {1000 * deadline:.1f} ms "
+                "that it may: expect xruns; close other programs, or choose a smaller "
                 "--model"
             )
         meter.clear()
@@ -421,6 +422,7 @@ class LiveSession:
             },
             "xruns": core.xruns(),
             "late_callbacks": core.late,
+            "priority": core.priority,
             "dropped_samples": core.bridge.dropped if core.bridge else 0,
             "inserted_samples": core.bridge.inserted if core.bridge else 0,
             "bad_samples": core.denoiser.bad_samples,
@@ -462,7 +464,7 @@ def make_bridge(latency_in: float, rate: int, hop: int, channels: int) -> Bridge
     buffered = math.ceil(latency_in * rate)
     target = hop + math.ceil(buffered / 2 / hop) * hop
     limit = 2 * target + buffered + 4 * hop
-    return Bridge(target, limit, channels)
+    return Bridge(target, limit, channels, window=2 * rate, slack=hop)
 
 
 @contextlib.contextmanager

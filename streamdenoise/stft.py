@@ -270,7 +270,8 @@ class Synthesis:
 
     def snapshot(self) -> NDArray[np.float32]:
         """Return a copy of the tail."""
-        return self._tail.copy()
+        tail: NDArray[np.float32] = self._tail.copy()
+        return tail
 
     def restore(self, tail: NDArray[np.float32]) -> None:
         """Go back to a snapshot."""

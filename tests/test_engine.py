@@ -10,7 +10,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from fakes import BrokenModel, GainModel, IdentityModel, MemoryModel
 
 from streamdenoise import (
     AudioFormatError,
@@ -20,6 +19,7 @@ from streamdenoise import (
     StepModel,
     denoise,
 )
+from tests.fakes import BrokenModel, GainModel, IdentityModel, MemoryModel
 
 RATES = [8000, 11025, 16000, 22050, 44100, 48000, 96000, 192000]
 ODD_RATES = [8001, 9999, 12345, 15999, 37800, 47999]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from fakes import GainModel
 
 from streamdenoise import Denoiser, Meter
+from tests.fakes import GainModel
 
 
 def test_percentiles_are_over_what_is_remembered() -> None:

@@ -33,7 +33,7 @@ __all__ = ["live"]
 _PLAIN_PAUSE = 10.0
 
 
-class _LatencyType(click.ParamType):
+class _LatencyType(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     """Seconds, or the words that PortAudio knows."""
 
     name = "latency"
@@ -206,11 +206,7 @@ class _View:
     def __call__(self, status: Status) -> None:
         """Show the numbers of this moment."""
         if self._live:
-            try:
-                width = os.get_terminal_size(sys.stderr.fileno()).columns
-            except (OSError, ValueError, AttributeError):
-                width = 80
-            line = meter_line(status)[: max(width - 1, 10)]
+            line = meter_line(status)[: _columns() - 1]
             sys.stderr.write(f"\r{line}\x1b[K")
             sys.stderr.flush()
             self._shown = True
@@ -232,6 +228,13 @@ class _View:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
             self._shown = False
+
+
+def _columns() -> int:
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        # A terminal that does not know its width says 0.
+        return os.get_terminal_size(sys.stderr.fileno()).columns or 80
+    return 80
 
 
 def meter_line(status: Status) -> str:
@@ -271,8 +274,9 @@ def summary_lines(summary: dict[str, Any]) -> list[str]:
     step = summary["step"]
     if step is not None and step["count"]:
         lines.append(
-            f"step     p50 {1000 * step['p50']:.2f} ms, p99 {1000 * step['p99']:.2f} ms, "
-            f"max {1000 * step['max']:.2f} ms of {1000 * summary['hop_seconds']:.1f} ms"
+            f"step     p50 {1000 * step['p50']:.2f} ms, p99 {1000 * step['p99']:.2f} "
+            f"ms, max {1000 * step['max']:.2f} ms of "
+            f"{1000 * summary['hop_seconds']:.1f} ms"
         )
     if any(summary["xruns"].values()):
         lines.append("advice   " + advice(summary["xruns"]))

@@ -49,14 +49,14 @@ def pipe(
     """  # noqa: D301
     settings = settings_from(strength, mix, removed)
     _check_options(rate, channels)
-    source: BinaryIO = click.get_binary_stream("stdin")
-    sink: BinaryIO = click.get_binary_stream("stdout")
+    source: BinaryIO = sys.stdin.buffer
+    sink: BinaryIO = sys.stdout.buffer
     hint = "such as: arecord -f S16_LE -r 16000 | streamdenoise pipe | aplay"
-    if sys.stdin is not None and sys.stdin.isatty():
+    if sys.stdin.isatty():
         raise click.UsageError(
             f"standard input is a terminal; send audio to it, {hint}"
         )
-    if sys.stdout is not None and sys.stdout.isatty():
+    if sys.stdout.isatty():
         raise click.UsageError(
             f"standard output is a terminal; send it to a player or a file, {hint}"
         )

@@ -109,7 +109,9 @@ def noise_reduction(enhance: Enhance, noises: list[Audio]) -> dict[str, float]:
         if before > _POWER_FLOOR:
             drops.append(10 * np.log10(before / max(after, _POWER_FLOOR * 1e-6)))
     if not drops:
-        raise AudioFormatError("this set has no noise longer than one second to measure")
+        raise AudioFormatError(
+            "this set has no noise longer than one second to measure"
+        )
     return {
         "noise_reduction_db": float(np.mean(drops)),
         "noise_reduction_worst_db": float(np.min(drops)),
@@ -161,7 +163,9 @@ def onset_energy(enhance: Enhance, pairs: list[tuple[Audio, Audio]]) -> float:
         if not starts:
             continue
         wanted = metrics.power_frames(clean, GRID_RATE, _SIBILANT_BAND).sum(axis=1)
-        got = metrics.power_frames(enhance(given), GRID_RATE, _SIBILANT_BAND).sum(axis=1)
+        got = metrics.power_frames(enhance(given), GRID_RATE, _SIBILANT_BAND).sum(
+            axis=1
+        )
         for at in starts:
             ratio = got[at : at + length].sum() / wanted[at : at + length].sum()
             ratios.append(10 * np.log10(max(float(ratio), 1e-6)))

@@ -284,9 +284,7 @@ def lag(reference: Audio, estimate: Audio, max_lag: int) -> int:
     return int(lags[np.argmax(around[lags])])
 
 
-def align(
-    reference: Audio, estimate: Audio, max_lag: int
-) -> tuple[Wave, Wave, int]:
+def align(reference: Audio, estimate: Audio, max_lag: int) -> tuple[Wave, Wave, int]:
     """Shift the estimate back by its lag and cut both to what they share.
 
     Returns

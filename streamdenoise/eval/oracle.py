@@ -50,7 +50,8 @@ def oracle_gains(
         gains = (clean * np.conj(noisy)).real / power
     else:
         raise ValueError(f"there is no oracle {kind!r}: choose of {', '.join(ORACLES)}")
-    return np.clip(gains, 0.0, 1.0).astype(np.float32)
+    clipped: npt.NDArray[np.float32] = np.clip(gains, 0.0, 1.0).astype(np.float32)
+    return clipped
 
 
 def oracle(

@@ -2,8 +2,8 @@
 
 A set is a folder with ``noisy/NAME.flac`` and ``clean/NAME.flac`` (or ``.wav``), 16 kHz
 mono, equally long and aligned. An ``index.csv`` beside them may have the columns
-``name`` and ``kind``: of the kinds ``pair``, ``clean`` (nothing to remove) and ``noise``
-(nothing to keep) only pairs are scored here, the others in `behaviour`.
+``name`` and ``kind``: of the kinds ``pair``, ``clean`` (nothing to remove) and
+``noise`` (nothing to keep) only pairs are scored here, the others in `behaviour`.
 """
 
 from __future__ import annotations
@@ -246,7 +246,9 @@ def bootstrap(values: Sequence[float], seed: int = 0) -> Interval:
     nothing of voices and noises that the set does not have.
     """
     array = np.asarray(values, np.float64)
-    draws = np.random.default_rng(seed).integers(0, array.size, (_RESAMPLES, array.size))
+    draws = np.random.default_rng(seed).integers(
+        0, array.size, (_RESAMPLES, array.size)
+    )
     low, high = np.percentile(array[draws].mean(axis=1), (2.5, 97.5))
     return Interval(float(array.mean()), float(low), float(high))
 
@@ -292,7 +294,12 @@ class ReportCard:
             }
             for system, measures in summary.items()
         }
-        return {"format": 1, "set": self.name, "pairs": len(self.clips), "systems": rows}
+        return {
+            "format": 1,
+            "set": self.name,
+            "pairs": len(self.clips),
+            "systems": rows,
+        }
 
     def table(self) -> list[str]:
         """Return the card as lines of text, one row for each system."""

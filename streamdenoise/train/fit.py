@@ -26,6 +26,9 @@ from streamdenoise.train.feed import Feed
 from streamdenoise.train.losses import LossConfig, istft, spectral_loss, stft
 from streamdenoise.train.mix import MixConfig, Mixer
 
+_STATISTICS = 1_000_000_000
+"""Number of the first batch that statistics are measured on: never trained on."""
+
 LOG_COLUMNS = (
     "update",
     "minutes",
@@ -348,7 +351,7 @@ def measure_statistics(net: nets.SpectralNet, mixer: Mixer, batches: int = 8) ->
     """Set the ancestor's mean, deviation and peak from training mixtures."""
     noisy, clean = (
         np.concatenate(part)
-        for part in zip(*(mixer.batch(-1 - i, 16) for i in range(batches)), strict=True)
+        for part in zip(*(mixer.batch(_STATISTICS + i, 16) for i in range(batches)), strict=True)
     )
     heard = np.asarray(nets.magnitude(stft(noisy))).reshape(-1, 257)
     wanted = np.asarray(nets.magnitude(stft(clean))).reshape(-1, 257)

@@ -87,11 +87,13 @@ class Recurrent(keras.layers.Layer):
             y = ops.stack(outputs, axis=0)
         else:
 
-            def body(carry: list[Any], xt: Any) -> tuple[list[Any], Any]:
+            def body(carry: list[Any], xt: Any) -> tuple[list[Any], list[Any]]:
                 carry = self._advance(xt, carry)
-                return carry, carry[0]
+                # Keras on TensorFlow packs the outputs as the carry is packed.
+                return carry, carry
 
             state, y = ops.scan(body, state, projected)
+            y = y[0]
         if self.reverse:
             y = ops.flip(y, axis=0)
         return y, state

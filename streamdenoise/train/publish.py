@@ -1,0 +1,166 @@
+"""A trained net as files of ``models/``: two TFLite files, manifest and model card."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from streamdenoise.card import MANIFEST, MANIFEST_FORMAT, ModelCard, sha256_of
+from streamdenoise.constants import GRID_BINS, HOP_SECONDS
+from streamdenoise.errors import ModelError
+from streamdenoise.train.export import STEPS_FRAMES, convert
+from streamdenoise.train.modelcard import Story, render_card
+from streamdenoise.train.parity import Parity, gate, measure_parity
+
+if TYPE_CHECKING:
+    from streamdenoise.train.nets import SpectralNet
+
+WIN_HOPS = 4
+SYNTHESIS_HOPS = 2
+
+
+def story_of(run: Path, **given: Any) -> Story:
+    """Read what a run folder knows of itself; `given` values that are not None win."""
+    net, fit, progress = (
+        _json(run / name) for name in ("config.json", "fit.json", "progress.json")
+    )
+    known = {
+        "net": net,
+        "recipe": net.get("kind", ""),
+        "seed": fit.get("seed"),
+        "hours": progress["seconds"] / 3600 if "seconds" in progress else None,
+        "updates": int(progress["update"]) if "update" in progress else None,
+        "minutes": progress.get("minutes"),
+    }
+    return Story(**{**known, **{k: v for k, v in given.items() if v is not None}})
+
+
+def _json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return data
+
+
+def publish(
+    net: SpectralNet,
+    name: str,
+    folder: Path,
+    story: Story,
+    reports: Sequence[Mapping[str, Any]] = (),
+    *,
+    default: bool = False,
+) -> dict[str, Parity]:
+    """Convert a net, pass it through the gates, and write all files of it.
+
+    Nothing is written if a gate refuses. ``NAME.tflite`` has int8 weights,
+    ``NAME-float32.tflite`` float32 ones; the manifest keeps the scores of files that
+    come out unchanged.
+
+    Parameters
+    ----------
+    net
+        A trained net.
+    name
+        What users will type after ``--model``.
+    folder
+        Folder of the manifest.
+    story
+        Where the model comes from.
+    reports
+        What ``scripts/evaluate --json`` wrote, one for each set.
+    default
+        Make this model the one that is used when none is asked for.
+
+    Returns
+    -------
+    dict
+        Parity of each file by model name.
+
+    Raises
+    ------
+    ModelError
+        If the conversion fails or a gate refuses.
+    """
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
+        raise ModelError(
+            f"a model cannot be called '{name}': use small letters, digits and '-', so "
+            "that it is told from a path"
+        )
+    kinds = {name: "dynamic", f"{name}-float32": "float32"}
+    contents, parities = {}, {}
+    for full, kind in kinds.items():
+        contents[full] = convert(net, quantised=kind == "dynamic")
+        parities[full] = measure_parity(net, contents[full])
+        gate(parities[full], quantised=kind == "dynamic")
+    entries = {}
+    for full, kind in kinds.items():
+        save_bytes(folder / f"{full}.tflite", contents[full])
+        entries[full] = {
+            "file": f"{full}.tflite",
+            "sha256": sha256_of(contents[full]),
+            "bytes": len(contents[full]),
+            "quantisation": kind,
+            "hop_seconds": HOP_SECONDS,
+            "win_hops": WIN_HOPS,
+            "synthesis_hops": SYNTHESIS_HOPS,
+            "bins": GRID_BINS,
+            "steps": STEPS_FRAMES if net.causal else 0,
+            "causal": net.causal,
+            "parameters": int(net.count_params()),
+            "states": {n: [1, *s] for n, s in net.state_spec.items()}
+            if net.causal
+            else {},
+            "description": story.description,
+            "licence": story.licence,
+            "card": f"{name}.md",
+            "scores": scores_of(full, reports),
+        }
+    update_manifest(folder, entries, default=name if default else None)
+    text = render_card(name, entries, parities, story, reports)
+    save_bytes(folder / f"{name}.md", text.encode())
+    return parities
+
+
+def scores_of(system: str, reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the means of a system by set and measure, rounded for the manifest."""
+    return {
+        report["set"]: {
+            measure: round(values["mean"], 4)
+            for measure, values in report["systems"][system].items()
+        }
+        for report in reports
+        if system in report["systems"]
+    }
+
+
+def update_manifest(
+    folder: Path, entries: Mapping[str, Mapping[str, Any]], default: str | None = None
+) -> None:
+    """Put entries into ``manifest.json``, which is made if it is not there.
+
+    Other models stay as they are. An entry without scores keeps the old ones if its
+    file is the same. The first model becomes the default.
+    """
+    path = folder / MANIFEST
+    manifest = _json(path) or {"format": MANIFEST_FORMAT, "default": "", "models": {}}
+    for name, entry in entries.items():
+        old = manifest["models"].get(name, {})
+        new = dict(entry)
+        if not new.get("scores") and old.get("sha256") == new["sha256"]:
+            new["scores"] = old.get("scores", {})
+        ModelCard.from_dict(name, new)
+        manifest["models"][name] = new
+    manifest["default"] = default or manifest["default"] or next(iter(entries))
+    save_bytes(path, (json.dumps(manifest, indent=2) + "\n").encode())
+
+
+def save_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(content)
+    part.replace(path)

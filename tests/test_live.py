@@ -1,0 +1,261 @@
+"""Live sound is the file path, sample for sample, whatever a device does."""
+
+from __future__ import annotations
+
+import threading
+import tracemalloc
+from typing import Any
+
+import numpy as np
+import pytest
+
+from streamdenoise import Denoiser, Meter, Settings
+from streamdenoise.live import LiveStream, spread
+from streamdenoise.ring import Bridge
+from tests.fakes import BrokenModel, IdentityModel, MemoryModel
+from tests.fakesound import NO_FLAGS, Flags
+
+RATES = [16_000, 44_100, 48_000]
+
+
+def make(rate: int = 16_000, channels: int = 1, **more: Any) -> LiveStream:
+    model = more.pop("model", None) or MemoryModel()
+    block = more.pop("block", model.card.stft(rate).hop)
+    denoiser = Denoiser(model, rate, channels, block=block, meter=Meter())
+    return LiveStream(denoiser, **more)
+
+
+def noisy(rng: np.random.Generator, count: int, channels: int = 1) -> np.ndarray:
+    x = rng.standard_normal((count, channels)) * (0.05 + 0.3 * rng.random((count, 1)))
+    return x.astype(np.float32)
+
+
+def by_file(x: np.ndarray, rate: int) -> np.ndarray:
+    """The same signal through the engine as a file goes, without lag."""
+    denoiser = Denoiser(MemoryModel(), rate, x.shape[1])
+    lag = denoiser.latency_samples
+    y = np.concatenate(
+        [denoiser.process(x).reshape(x.shape), denoiser.flush().reshape(-1, x.shape[1])]
+    )
+    return y[lag:]
+
+
+def drive(
+    core: LiveStream, x: np.ndarray, sizes: Any, out_channels: int | None = None
+) -> np.ndarray:
+    """Call back with blocks of `sizes` until `x` is used up."""
+    played, at = [], 0
+    while at < len(x):
+        size = min(next(sizes), len(x) - at)
+        out = np.full((size, out_channels or x.shape[1]), np.nan, np.float32)
+        core.process_callback(x[at : at + size], out, size, None, NO_FLAGS)
+        played.append(out)
+        at += size
+    return np.concatenate(played)
+
+
+def always(size: int) -> Any:
+    while True:
+        yield size
+
+
+def at_random(rng: np.random.Generator, most: int) -> Any:
+    while True:
+        yield int(rng.integers(0, most))
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("channels", [1, 2])
+def test_live_is_file(rng: np.random.Generator, rate: int, channels: int) -> None:
+    """With blocks of a hop, live is the file result one hop later, to the bit."""
+    core = make(rate, channels)
+    hop = core.denoiser.params.hop
+    x = noisy(rng, 60 * hop, channels)
+    y = drive(core, x, always(hop))
+    assert core.denoiser.latency_samples == hop
+    np.testing.assert_array_equal(y[hop:], by_file(x, rate)[:-hop])
+    assert not core.reblocked
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_any_block_size_promised_or_not(rng: np.random.Generator, rate: int) -> None:
+    """A device that keeps no block size costs one hop of delay and no sample."""
+    core = make(rate)
+    hop = core.denoiser.params.hop
+    x = noisy(rng, 60 * hop)
+    y = drive(core, x, at_random(rng, 3 * hop))
+    lag = round(core.engine_latency * rate)
+    assert core.reblocked
+    assert lag == 2 * hop - 1
+    np.testing.assert_array_equal(y[lag:], by_file(x, rate)[:-lag])
+
+
+def test_no_promise_at_all(rng: np.random.Generator) -> None:
+    """Without a promised block the engine itself takes any size."""
+    core = make(block=None)
+    x = noisy(rng, 8000)
+    y = drive(core, x, at_random(rng, 500))
+    lag = core.denoiser.latency_samples
+    np.testing.assert_array_equal(y[lag:], by_file(x, 16_000)[:-lag])
+    assert not core.reblocked
+    assert core.engine_latency == pytest.approx(128 / 16_000)
+
+
+def test_a_size_that_changes_on_the_way(rng: np.random.Generator) -> None:
+    """Exact until the device changes its mind, and exact again after it."""
+    core = make()
+    x = noisy(rng, 128 * 60)
+    y = np.concatenate(
+        [
+            drive(core, x[: 128 * 30], always(128)),
+            drive(core, x[128 * 30 :], always(100)),
+        ]
+    )
+    expected = by_file(x, 16_000)
+    np.testing.assert_array_equal(y[128 : 128 * 30], expected[: 128 * 29])
+    np.testing.assert_array_equal(
+        y[128 * 30 + 127 :], expected[128 * 29 : -(128 + 127)]
+    )
+
+
+def test_blocks_longer_than_the_buffers(rng: np.random.Generator) -> None:
+    """A device with huge blocks gets the same samples."""
+    x = noisy(rng, 128 * 200)
+    y = drive(make(), x, always(128 * 50))
+    np.testing.assert_array_equal(y[128:], by_file(x, 16_000)[:-128])
+
+
+def test_split_streams_are_file_too(rng: np.random.Generator) -> None:
+    """Through a bridge between two threads comes the file result, later."""
+    hop, total = 128, 300
+    x = noisy(rng, hop * total)
+    core = make(bridge=Bridge(target=2 * hop, limit=total * hop))
+    pushed = threading.Semaphore(0)
+
+    def capture() -> None:
+        for at in range(total):
+            block = x[at * hop : (at + 1) * hop]
+            core.input_callback(block, hop, None, NO_FLAGS)
+            pushed.release()
+
+    thread = threading.Thread(target=capture)
+    thread.start()
+    played = []
+    for _ in range(total - 2):
+        assert pushed.acquire(timeout=20)
+        out = np.full((hop, 2), np.nan, np.float32)
+        core.output_callback(out, hop, None, NO_FLAGS)
+        played.append(out)
+    thread.join()
+    y = np.concatenate(played)
+    duplex = drive(make(), x, always(hop))[:, 0]
+    delay = int(np.flatnonzero(y[:, 0])[0] - np.flatnonzero(duplex)[0])
+    assert delay % hop == 0
+    np.testing.assert_array_equal(y[delay:, 0], duplex[: len(y) - delay])
+    np.testing.assert_array_equal(y[:, 0], y[:, 1])
+    assert not any(core.xruns().values())
+
+
+def test_an_exception_never_leaves_silence_or_noise(rng: np.random.Generator) -> None:
+    """When the engine fails, the input goes on as it is, and the error is kept."""
+    core = make(model=IdentityModel())
+    core.denoiser.model.step = None  # type: ignore[method-assign]
+    x = noisy(rng, 1024)
+    y = drive(core, x, always(128))
+    assert isinstance(core.error, TypeError)
+    np.testing.assert_array_equal(y, x)
+
+
+def test_nan_from_the_model_is_never_played(rng: np.random.Generator) -> None:
+    """A model that fails now and then is heard as a gap, not as a bang."""
+    core = make(model=BrokenModel((5, 6, 9)))
+    y = drive(core, noisy(rng, 128 * 30), always(128))
+    assert np.isfinite(y).all()
+    assert core.error is None
+
+
+def test_nan_from_the_device_becomes_silence(rng: np.random.Generator) -> None:
+    """Garbage of a driver is counted and not heard."""
+    core = make()
+    x = noisy(rng, 128 * 20)
+    x[300:310] = np.nan
+    x[500] = np.inf
+    assert np.isfinite(drive(core, x, always(128))).all()
+    assert core.denoiser.bad_samples == 11
+
+
+def test_xruns_are_counted_by_kind() -> None:
+    """Each flag is counted under its name, once the start is over."""
+    core = make()
+    block = np.zeros((128, 1), np.float32)
+    out = np.empty_like(block)
+    early = Flags(output_underflow=True)
+    core.process_callback(block, out, 128, None, early)
+    for _ in range(40):
+        core.process_callback(block, out, 128, None, NO_FLAGS)
+    both = Flags(input_overflow=True, output_underflow=True)
+    core.process_callback(block, out, 128, None, both)
+    core.process_callback(block, out, 128, None, Flags(input_overflow=True))
+    core.process_callback(block, out, 128, None, Flags(priming_output=True))
+    assert {k: v for k, v in core.xruns().items() if v} == {
+        "input overflow": 2,
+        "output underflow": 1,
+    }
+
+
+def test_settings_change_while_it_runs(rng: np.random.Generator) -> None:
+    """Bypass is the input, delayed as the enhanced signal is."""
+    core = make()
+    core.denoiser.settings = Settings(bypass=True)
+    x = noisy(rng, 128 * 40)
+    y = drive(core, x, always(128))
+    np.testing.assert_allclose(y[128:], x[:-128], atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("have", "wanted", "expected"),
+    [
+        (1, 3, [[1, 1, 1], [2, 2, 2]]),
+        (2, 1, [[2], [3]]),
+        (2, 4, [[1, 3, 0, 0], [2, 4, 0, 0]]),
+        (3, 2, [[1, 3], [2, 4]]),
+        (2, 2, [[1, 3], [2, 4]]),
+    ],
+)
+def test_channels_are_spread(have: int, wanted: int, expected: Any) -> None:
+    """Mono goes everywhere, the mean to a mono device, else channel to channel."""
+    clean = np.array([[1, 3, 5], [2, 4, 6]], np.float32)[:, :have]
+    out = np.full((2, wanted), np.nan, np.float32)
+    spread(clean, out)
+    np.testing.assert_array_equal(out, expected)
+
+
+def test_a_mono_device_feeds_a_stereo_stream(rng: np.random.Generator) -> None:
+    """The one channel that there is goes into both."""
+    core = make(channels=2)
+    x = noisy(rng, 128 * 20)
+    y = drive(core, x, always(128), out_channels=2)
+    np.testing.assert_array_equal(y[:, 0], y[:, 1])
+    np.testing.assert_array_equal(y[128:, :1], by_file(x, 16_000)[:-128])
+
+
+def test_the_callback_takes_no_memory_that_grows(rng: np.random.Generator) -> None:
+    """After a thousand callbacks there is no more memory in use than before."""
+    core = make(bridge=Bridge(256, 2048))
+    x, out = noisy(rng, 128), np.empty((128, 2), np.float32)
+
+    def run(count: int) -> None:
+        for _ in range(count):
+            core.input_callback(x, 128, None, NO_FLAGS)
+            core.output_callback(out, 128, None, NO_FLAGS)
+
+    run(200)
+    tracemalloc.start()
+    try:
+        run(100)
+        before, _ = tracemalloc.get_traced_memory()
+        run(1000)
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < 2_000

@@ -1,0 +1,257 @@
+"""Real streams through a real sound server: what is played is what `file` gives."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+from scipy.signal import fftconvolve
+
+from streamdenoise import StreamDenoiseError, denoise, load_model
+from streamdenoise.model import find_model
+from tests.pulse import PulseServer, pulse
+
+__all__ = ["pulse"]
+
+RATE = 48_000
+ATTEMPTS = 5
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def model_path(request: pytest.FixtureRequest) -> Path:
+    """Path of the shipped model, or of a small one where there is none yet."""
+    try:
+        path, _ = find_model()
+        load_model(path)
+    except StreamDenoiseError:
+        path = request.getfixturevalue("tiny_model_path")
+    return path
+
+
+def command(model: Path, *words: str) -> list[str]:
+    base = [sys.executable, "-m", "streamdenoise", "live", "--model", str(model)]
+    return [*base, "--rate", str(RATE), *words]
+
+
+class Live:
+    """A running ``streamdenoise live``."""
+
+    def __init__(self, pulse: PulseServer, model: Path, *words: str) -> None:
+        self.process = subprocess.Popen(
+            command(model, *words),
+            env=pulse.env_for("room.monitor", "ear"),
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stderr is not None
+        self.said = ""
+        while "Ctrl-C ends" not in self.said:
+            line = self.process.stderr.readline()
+            assert line, f"live did not start: {self.said}"
+            self.said += line
+
+    def end(self, how: signal.Signals = signal.SIGINT) -> tuple[int, str]:
+        self.process.send_signal(how)
+        out, said = self.process.communicate(timeout=30)
+        self.said += said
+        return self.process.returncode, out
+
+
+@pytest.fixture
+def started(pulse: PulseServer) -> Iterator[list[Live]]:
+    """Whatever a test starts is ended."""
+    running: list[Live] = []
+    yield running
+    for live in running:
+        if live.process.poll() is None:
+            live.process.kill()
+            live.process.communicate()
+
+
+def recording(rng: np.random.Generator, seconds: float = 3.0) -> NDArray[np.float32]:
+    """Noise with a tone that comes and goes, after and before silence."""
+    t = np.arange(int(seconds * RATE)) / RATE
+    voice = np.sin(2 * np.pi * (200 + 40 * np.sin(3 * t)) * t) * (np.sin(5 * t) > 0)
+    x = 0.2 * voice + 0.05 * rng.standard_normal(len(t))
+    x[: RATE // 4] = x[-RATE // 4 :] = 0.0
+    return x.astype(np.float32)
+
+
+def place(part: NDArray[Any], whole: NDArray[Any]) -> int:
+    """Where `part` lies in `whole`: the peak of their cross-correlation."""
+    if len(whole) < len(part):
+        whole = np.pad(whole, (0, len(part) - len(whole)))
+    return int(np.argmax(fftconvolve(whole, part[::-1], "valid")))
+
+
+def furthest(have: NDArray[Any], wanted: NDArray[Any]) -> float:
+    """Largest difference where both should be equal; infinite if some is missing."""
+    if len(have) < len(wanted):
+        return float("inf")
+    return float(np.abs(have[: len(wanted)] - wanted).max())
+
+
+def test_live_is_file_through_a_sound_server(
+    pulse: PulseServer,
+    model_path: Path,
+    started: list[Live],
+    tmp_path: Path,
+    rng: np.random.Generator,
+) -> None:
+    """A recording played into a sink comes out of another as `denoise` makes it.
+
+    The engine's frames begin when the stream does, so the same silence is put before
+    the recording. A machine that is too busy has xruns or gaps inside the server, and
+    with them nothing can be equal; so there are some attempts, of which one must be.
+    """
+    x = recording(rng)
+    talk = tmp_path / "talk.wav"
+    soundfile.write(talk, x, RATE, subtype="FLOAT")
+    model = load_model(model_path)
+    history = []
+    for attempt in range(ATTEMPTS):
+        kept = tmp_path / f"kept-{attempt}.wav"
+        words = ("--latency", "0.06", "--json", "--record", str(kept))
+        with pulse.recording("ear.monitor", RATE) as heard:
+            live = Live(pulse, model_path, *words)
+            started.append(live)
+            time.sleep(0.5)
+            pulse.play(talk, "room")
+            time.sleep(0.7)
+            code, out = live.end()
+        assert code == 0, live.said
+        summary = json.loads(out)
+        played, rate = soundfile.read(kept, dtype="float32")
+        assert rate == summary["sample_rate"] == RATE
+
+        # From the first to the last sample of the recording: live is file.
+        lag = round(summary["latency"]["window"] * RATE)
+        before = place(denoise(x, RATE, model), played) - lag
+        silent = np.zeros(max(before, 0), np.float32)
+        expected = denoise(np.concatenate([silent, x]), RATE, model)
+        end = len(expected) - RATE // 8
+        error = furthest(played[lag:], expected[:end])
+        # And what another program hears is what was recorded.
+        sounding = played[before + lag : before + lag + len(x) - RATE // 8]
+        lost = furthest(heard[0][place(sounding, heard[0]) :], sounding)
+        history.append((sum(summary["xruns"].values()), error, lost))
+        if history[-1][0] == 0 and error <= 1e-5 and lost <= 1e-6:
+            assert float(np.abs(sounding).max()) > 0.01
+            return
+    pytest.fail(f"no run was equal; xruns, error to file, to the sink: {history}")
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_kill_end_it_cleanly(
+    pulse: PulseServer,
+    model_path: Path,
+    started: list[Live],
+    tmp_path: Path,
+    how: signal.Signals,
+) -> None:
+    """Exit code 0, a summary, a finished recording, and nothing left beside it."""
+    kept = tmp_path / "kept.wav"
+    live = Live(pulse, model_path, "--record", str(kept))
+    started.append(live)
+    time.sleep(1.0)
+    code, out = live.end(how)
+    assert code == 0
+    assert out == ""
+    assert "latency" in live.said and "device out" in live.said
+    assert "Traceback" not in live.said
+    assert soundfile.info(kept).frames > 0
+    assert [p.name for p in tmp_path.iterdir()] == ["kept.wav"]
+
+
+def test_the_meter_on_a_terminal(pulse: PulseServer, model_path: Path) -> None:
+    """One line is written over many times, and gone before the summary."""
+    main, terminal = pty.openpty()
+    process = subprocess.Popen(
+        command(model_path, "--duration", "2"),
+        env={**pulse.env_for("room.monitor", "ear"), "TERM": "xterm"},
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=terminal,
+    )
+    os.close(terminal)
+    text = b""
+    try:
+        while select.select([main], [], [], 30)[0]:
+            try:
+                part = os.read(main, 4096)
+            except OSError:  # the other side was closed
+                break
+            if not part:
+                break
+            text += part
+        assert process.wait(30) == 0
+    finally:
+        os.close(main)
+        process.kill()
+        process.wait()
+    shown = text.decode()
+    meters = re.findall(r"\rin +-?\d+\.\d dB.*?xruns \d+  0:0\d\x1b\[K", shown)
+    assert len(meters) >= 5
+    end = shown.rindex("\r\x1b[K")
+    assert "in -" not in shown[end:].split("ran ")[0]
+    assert "latency" in shown[end:]
+    assert "ALSA lib" not in shown
+
+
+def test_a_server_that_dies_is_a_sentence(
+    model_path: Path, tmp_path: Path, pulse: PulseServer
+) -> None:
+    """When the sound server goes away, live ends by itself and says so."""
+    server = PulseServer(tmp_path)
+    try:
+        server.add_sink("room")
+        server.add_sink("ear")
+        server.settle()
+        live = Live(server, model_path)
+        time.sleep(0.5)
+    finally:
+        server.stop()
+    try:
+        _, said = live.process.communicate(timeout=30)
+    finally:
+        live.process.kill()
+    assert live.process.returncode == 3, said
+    assert "went away" in said
+    assert "Traceback" not in said
+
+
+def test_no_server_is_a_sentence(
+    pulse: PulseServer, model_path: Path, tmp_path: Path
+) -> None:
+    """With neither sound server nor card: exit code 3, and what to look at."""
+    env = {**pulse.env, "HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)}
+    done = subprocess.run(
+        command(model_path, "--duration", "1"),
+        env=env,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    if Path("/proc/asound/cards").exists():
+        pytest.skip("there is a sound card here, so there are devices")
+    assert done.returncode == 3
+    assert "no input devices" in done.stderr
+    assert "Traceback" not in done.stderr

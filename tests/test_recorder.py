@@ -1,0 +1,127 @@
+"""A recording is whole or absent, and never in the way of live sound."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from streamdenoise import OutputError
+from streamdenoise.recorder import Recorder
+
+
+def sound(rng: np.random.Generator, count: int, channels: int = 1) -> np.ndarray:
+    return (0.2 * rng.standard_normal((count, channels))).astype(np.float32)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_every_sample_is_written(
+    tmp_path: Path, rng: np.random.Generator, channels: int
+) -> None:
+    """A float WAV holds exactly what was pushed, above full scale too."""
+    x = sound(rng, 48_000, channels)
+    x[100] = 1.5
+    path = tmp_path / "talk.wav"
+    with Recorder(path, 48_000, channels) as recorder:
+        for start in range(0, len(x), 384):
+            recorder.push(x[start : start + 384])
+        assert not path.exists()
+    y, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    assert rate == 48_000
+    np.testing.assert_array_equal(y, x)
+    assert recorder.lost == 0
+    assert recorder.paths == [path]
+    assert [p.name for p in tmp_path.iterdir()] == ["talk.wav"]
+
+
+@pytest.mark.parametrize(("suffix", "bound"), [("flac", 2e-7), ("ogg", None)])
+def test_the_suffix_is_the_format(
+    tmp_path: Path, rng: np.random.Generator, suffix: str, bound: float | None
+) -> None:
+    """FLAC keeps 24 bits; a lossy format keeps the length."""
+    x = sound(rng, 16_000)
+    path = tmp_path / f"talk.{suffix}"
+    with Recorder(path, 16_000) as recorder:
+        recorder.push(x)
+    y, _ = soundfile.read(path, dtype="float32", always_2d=True)
+    assert len(y) == len(x)
+    if bound is not None:
+        np.testing.assert_allclose(y, x, atol=bound)
+
+
+def test_a_file_that_is_there_stays(tmp_path: Path, rng: np.random.Generator) -> None:
+    """Nothing is replaced unless it is asked for, and then only at the end."""
+    path = tmp_path / "talk.wav"
+    path.write_bytes(b"precious")
+    with pytest.raises(OutputError, match="--force"):
+        Recorder(path, 16_000)
+    assert path.read_bytes() == b"precious"
+    with Recorder(path, 16_000, force=True) as recorder:
+        recorder.push(sound(rng, 1000))
+        assert path.read_bytes() == b"precious"
+    assert soundfile.info(path).frames == 1000
+
+
+@pytest.mark.parametrize("name", ["talk", "talk.docx", "no/such/talk.wav", "."])
+def test_impossible_targets_are_refused_at_once(tmp_path: Path, name: str) -> None:
+    """What cannot be written is said before the microphone opens; nothing is left."""
+    with pytest.raises(OutputError) as caught:
+        Recorder(tmp_path / name, 16_000)
+    assert "with -o" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_long_wav_goes_on_in_a_second_file(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    """Before its header runs over, a WAV is finished and the next one begins."""
+    x = sound(rng, 2500)
+    with Recorder(tmp_path / "talk.wav", 16_000, max_bytes=4000) as recorder:
+        recorder.push(x)
+    names = ["talk.wav", "talk-2.wav", "talk-3.wav"]
+    assert [path.name for path in recorder.paths] == names
+    parts = [
+        soundfile.read(p, dtype="float32", always_2d=True)[0] for p in recorder.paths
+    ]
+    assert [len(part) for part in parts] == [1000, 1000, 500]
+    np.testing.assert_array_equal(np.concatenate(parts), x)
+
+
+def test_a_disk_that_fails_keeps_what_was_written(
+    tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When writing fails, live sound goes on, and the part so far gets its name."""
+    x = sound(rng, 8000)
+    path = tmp_path / "talk.wav"
+    recorder = Recorder(path, 16_000)
+    recorder.push(x[:4000])
+    deadline = time.monotonic() + 10
+    while recorder.written < 4000 and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+    def full(block: np.ndarray) -> None:
+        raise OutputError("cannot write talk.wav: the disk is full; nothing was left")
+
+    monkeypatch.setattr(recorder._writer, "write", full)
+    recorder.push(x[4000:])
+    while recorder.error is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    recorder.push(x)  # harmless
+    with pytest.raises(OutputError, match=r"disk is full.*first 0\.2 s are kept"):
+        recorder.close()
+    y, _ = soundfile.read(path, dtype="float32", always_2d=True)
+    np.testing.assert_array_equal(y, x[:4000])
+    assert [p.name for p in tmp_path.iterdir()] == ["talk.wav"]
+
+
+def test_a_writer_that_cannot_keep_up_is_counted(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    """More than the ring holds is dropped and counted; pushing never waits."""
+    with Recorder(tmp_path / "talk.wav", 8_000) as recorder:
+        recorder.push(sound(rng, 8_000 * 6))
+    assert recorder.lost == 8_000
+    assert recorder.written == 8_000 * 5

@@ -1,0 +1,218 @@
+"""Opening, ending and failing of live sound, on a device that is not there."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+import streamdenoise.session as session_module
+from streamdenoise import DeviceError, OutputError
+from streamdenoise.session import LiveOptions, LiveSession, make_bridge, realtime
+from tests.fakes import IdentityModel
+from tests.fakesound import FakeSound, Flags, device
+
+
+@pytest.fixture(autouse=True)
+def identity(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Use a model without files, so that these tests need no interpreter."""
+    monkeypatch.setattr(session_module, "load_model", lambda name: IdentityModel())
+    # A busy machine may be slow here; what is said then has its own test.
+    monkeypatch.setattr(session_module, "DEADLINE_SHARE", np.inf)
+
+
+CARD = [device("card")]
+SERVER = [device("pulse", 32, 32)]
+
+
+def test_one_card_is_one_stream(rng: np.random.Generator) -> None:
+    """What goes into a card comes out of it a hop later, on both channels."""
+    x = (0.1 * rng.standard_normal((48_000, 1))).astype(np.float32)
+    sound = FakeSound(CARD, captured=x)
+    with LiveSession(LiveOptions(), sound) as session:
+        assert session.duplex
+        assert session.rate == 48_000
+        session.run(0.5)
+    y = np.concatenate(sound.played)
+    assert y.shape[1] == 2
+    count = min(len(y) - 384, len(x))
+    np.testing.assert_allclose(y[384 : 384 + count, 0], x[:count, 0], atol=1e-6)
+    asked = sound.opened[0].asked
+    assert asked["blocksize"] == 384
+    assert asked["latency"] == "low"
+    assert sound.opened[0].closed
+
+
+def test_a_sound_server_is_two_streams_and_a_bridge() -> None:
+    """Two directions with clocks of their own meet in a bridge that is reported."""
+    sound = FakeSound(SERVER, pace=0.002)
+    with LiveSession(LiveOptions(), sound) as session:
+        assert not session.duplex
+        session.run(0.3)
+        assert session.core.bridge is not None
+    parts = session.latency().parts()
+    assert list(parts) == ["device in", "hop", "window", "buffer", "device out"]
+    assert parts["device in"] == parts["device out"] == 0.016
+    assert parts["hop"] == parts["window"] == 0.008
+    assert parts["buffer"] == session.core.bridge.target / 48_000 > 0
+    assert session.latency().total == pytest.approx(sum(parts.values()))
+    assert [stream.kind for stream in sound.opened] == ["input", "output"]
+    assert all(stream.closed for stream in sound.opened)
+
+
+def test_a_refused_rate_is_not_the_persons_problem() -> None:
+    """-9997 leads to the next rate; one that was asked for is mentioned."""
+    said: list[str] = []
+    sound = FakeSound(
+        CARD, refuse=lambda k, d, rate, c: -9997 if rate > 44_100 else None
+    )
+    with LiveSession(LiveOptions(rate=96_000), sound, said.append) as session:
+        assert session.rate == 44_100
+        assert session.core.denoiser.params.hop == 352
+    assert said == ["the devices refuse 96000 Hz; running at 44100 Hz"]
+
+
+def test_no_rate_at_all_is_one_sentence() -> None:
+    """A device that takes nothing ends in a sentence with the device in it."""
+    sound = FakeSound(CARD, refuse=lambda *_: -9997)
+    with pytest.raises(DeviceError, match=r"0 card \(ALSA\) refuses the sample rate"):
+        LiveSession(LiveOptions(), sound)
+
+
+def test_a_busy_device_is_said_at_once() -> None:
+    """Busy is busy at every rate; nothing else is tried, nothing stays open."""
+    tried = []
+
+    def refuse(kind: str, index: int, rate: int, channels: int) -> int | None:
+        tried.append(rate)
+        return -9985 if kind == "output" else None
+
+    sound = FakeSound(SERVER, refuse=refuse)
+    with pytest.raises(DeviceError, match=r"output device.*in use by another program"):
+        LiveSession(LiveOptions(), sound)
+    assert set(tried) == {48_000}
+
+
+def test_a_card_without_mono_is_opened_in_stereo() -> None:
+    """Cards that only open with two channels work: the first is heard."""
+    sound = FakeSound(CARD, refuse=lambda k, d, r, c: -9998 if c == 1 else None)
+    with LiveSession(LiveOptions(), sound):
+        assert sound.opened[0].asked["channels"] == (2, 2)
+
+
+def test_unplugging_ends_with_a_sentence() -> None:
+    """A stream that stops by itself is noticed, and everything is closed."""
+    sound = FakeSound(CARD, dies_after=5)
+    with (
+        pytest.raises(DeviceError, match="went away"),
+        LiveSession(LiveOptions(), sound) as session,
+    ):
+        session.run(5.0)
+    assert sound.opened[0].closed
+
+
+def test_it_ends_when_it_is_told_to() -> None:
+    """`stopped` ends it within a tick or two, and `tick` has seen numbers."""
+    sound = FakeSound(CARD, flags=lambda call: Flags(input_overflow=call > 50))
+    seen: list[Any] = []
+    with LiveSession(LiveOptions(), sound) as session:
+        session.run(None, lambda: len(seen) >= 4, seen.append)
+    assert len(seen) == 4
+    assert seen[-1].xrun_count > 0
+    summary = session.summary()
+    assert summary["xruns"]["input overflow"] == seen[-1].xrun_count or (
+        summary["xruns"]["input overflow"] > seen[-1].xrun_count
+    )
+    assert summary["step"]["count"] > 0
+    assert 0 < summary["step"]["p50"] <= summary["step"]["max"]
+
+
+def test_an_engine_failure_is_reported_by_the_main_thread() -> None:
+    """What a callback raised comes out of `run`, and the dry sound went on."""
+    sound = FakeSound(CARD)
+    with LiveSession(LiveOptions(), sound) as session:
+        session.core.denoiser.model.step = None  # type: ignore[method-assign]
+        with pytest.raises(Exception, match=r"engine failed.*passed on as it is"):
+            session.run(5.0)
+    assert np.isfinite(np.concatenate(sound.played)).all()
+
+
+def test_the_recording_is_what_was_played(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    """Sample for sample, in a file that appears at the end."""
+    x = (0.1 * rng.standard_normal((48_000, 1))).astype(np.float32)
+    path = tmp_path / "talk.wav"
+    sound = FakeSound(CARD, captured=x)
+    with LiveSession(LiveOptions(record=path), sound) as session:
+        session.run(0.4)
+        assert not path.exists()
+    y, rate = soundfile.read(path, dtype="float32")
+    assert rate == 48_000
+    np.testing.assert_array_equal(y, np.concatenate(sound.played)[:, 0])
+    assert session.summary()["recorded"]["files"] == [str(path)]
+
+
+def test_a_target_that_exists_is_refused_before_anything_sounds(tmp_path: Path) -> None:
+    """The devices are closed again, and the file is as it was."""
+    path = tmp_path / "talk.wav"
+    path.write_bytes(b"precious")
+    sound = FakeSound(CARD)
+    with pytest.raises(OutputError, match="--force"):
+        LiveSession(LiveOptions(record=path), sound)
+    assert all(stream.closed for stream in sound.opened)
+    assert path.read_bytes() == b"precious"
+
+
+def test_a_silent_input_is_mentioned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An input that gives no blocks is said once, and waited for."""
+    monkeypatch.setattr(session_module, "SILENT_SECONDS", 0.2)
+    said: list[str] = []
+    sound = FakeSound(CARD, pace=30.0)
+    with LiveSession(LiveOptions(), sound, said.append) as session:
+        sound.opened[0].abort = lambda: None  # type: ignore[method-assign]
+        session.run(1.0)
+    assert len(said) == 1
+    assert "muted, suspended or unplugged" in said[0]
+
+
+def test_a_machine_that_is_too_slow_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the first xrun it is said that there will be some, and what to do."""
+    monkeypatch.setattr(session_module, "DEADLINE_SHARE", 0.0)
+    said: list[str] = []
+    with LiveSession(LiveOptions(), FakeSound(CARD), said.append):
+        assert len(said) == 1
+        assert "of the 8.0 ms that it may" in said[0]
+        assert "--model" in said[0]
+
+
+def test_realtime_leaves_no_trace() -> None:
+    """Collector and switch interval are as before, errors or not."""
+    before = (gc.isenabled(), sys.getswitchinterval(), gc.get_freeze_count())
+    with pytest.raises(RuntimeError), realtime():
+        assert not gc.isenabled()
+        raise RuntimeError
+    assert (gc.isenabled(), sys.getswitchinterval(), gc.get_freeze_count()) == before
+
+
+@pytest.mark.parametrize("latency", [0.008, 0.016, 0.05, 0.1, 0.5])
+def test_the_bridge_covers_what_a_server_hands_over(latency: float) -> None:
+    """It holds at least half of the device's buffer, and drops only far above."""
+    bridge = make_bridge(latency, 48_000, 384, 1)
+    assert bridge.target >= latency * 48_000 / 2 + 384
+    assert bridge.limit >= bridge.target + latency * 48_000
+
+
+def test_waiting_takes_no_processor_time() -> None:
+    """The main thread sleeps between its looks."""
+    sound = FakeSound(CARD, pace=0.05)
+    with LiveSession(LiveOptions(), sound) as session:
+        looks: list[float] = []
+        session.run(1.0, tick=lambda status: looks.append(time.monotonic()))
+    assert len(looks) <= 11

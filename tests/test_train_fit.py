@@ -1,0 +1,171 @@
+"""Transforms, loss and the training loop."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests import training
+
+from streamdenoise.errors import StreamDenoiseError
+from streamdenoise.train import losses, nets
+from streamdenoise.train.data import build_pack
+from streamdenoise.train.fit import FitConfig, Run
+from streamdenoise.train.mix import MixConfig
+
+MIX = MixConfig(seconds=0.5)
+FIT = FitConfig(batch=2, mix=MIX, warmup=2)
+NET = nets.NetConfig("gain", "gru", 8, 1)
+
+
+@pytest.fixture(scope="module")
+def pack(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("corpus")
+    build_pack(training.make_corpus(folder / "data"), folder / "pack")
+    return folder / "pack"
+
+
+def waves(rows: int, samples: int, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return (0.1 * rng.standard_normal((rows, samples))).astype(np.float32)
+
+
+def train_updates(run: Run, count: int) -> list[float]:
+    """Run a fixed number of updates instead of a time."""
+    from streamdenoise.train.feed import Feed
+
+    c = run.config
+    values = []
+    with Feed(run.pack, c.mix, c.batch, c.seed, int(run.progress["update"])) as feed:
+        for _ in range(count):
+            values.append(run._update(*feed.next(), c.learning_rate)[0])
+    return values
+
+
+def test_training_transforms_reconstruct() -> None:
+    """Forward and back gives the waveform, but for the last hop."""
+    x = waves(2, 128 * 40)
+    y = np.asarray(losses.istft(losses.stft(x)))
+    np.testing.assert_allclose(y, x[:, : y.shape[1]], atol=2e-6)
+    assert y.shape[1] == 128 * 39
+
+
+def test_training_frames_are_the_engine_frames() -> None:
+    """What the net learns on is, bin for bin, what the engine will hand it."""
+    from streamdenoise.offline import analyse
+    from streamdenoise.stft import StftParams
+
+    x = waves(1, 128 * 20)
+    ours = np.asarray(losses.stft(x))[0]
+    theirs = np.asarray(analyse(x[0], StftParams.for_rate(16000)))
+    if np.iscomplexobj(theirs):
+        theirs = np.stack([theirs.real, theirs.imag], axis=-1)
+    count = min(len(ours), len(theirs))
+    assert count >= 20
+    np.testing.assert_allclose(ours[:count], theirs[:count], atol=1e-4)
+
+
+def test_loss_is_finite_without_sound_and_least_for_the_truth() -> None:
+    """Silence gives no NaN; the clean spectrum scores best, eaten speech worst."""
+    config = losses.LossConfig()
+    silent = np.zeros((1, 128 * 20), np.float32)
+    assert np.isfinite(
+        np.asarray(losses.spectral_loss(config, silent, silent, losses.stft(silent)))
+    ).all()
+    clean, noise = waves(1, 128 * 60), waves(1, 128 * 60, 1)
+    truth = np.asarray(losses.stft(clean))
+    score = [
+        float(losses.spectral_loss(config, clean + noise, clean, estimate)[0])
+        for estimate in (truth, truth * 0.8, np.asarray(losses.stft(clean + noise)))
+    ]
+    assert score[0] < score[1] < score[2]
+    quiet = float(losses.spectral_loss(config, clean, clean, truth * 0.5)[0])
+    loud = float(losses.spectral_loss(config, clean, clean, truth * 1.5)[0])
+    assert quiet > loud
+
+
+def test_loss_does_not_depend_on_level() -> None:
+    """The same mixture 20 dB quieter weighs the same."""
+    clean, noise = waves(1, 128 * 60), waves(1, 128 * 60, 1)
+    values = [
+        float(
+            losses.spectral_loss(
+                losses.LossConfig(),
+                (clean + noise) * gain,
+                clean * gain,
+                np.asarray(losses.stft(clean + noise)) * np.float32(gain),
+            )[0]
+        )
+        for gain in (1.0, 0.1)
+    ]
+    assert values[1] == pytest.approx(values[0], rel=0.02)
+
+
+def test_an_interrupted_run_goes_on_as_if_nothing_had_been(pack, tmp_path) -> None:
+    """Four updates at once and two and two give the same weights and losses."""
+    whole = Run(tmp_path / "whole", pack, NET, FIT, say=lambda _: None)
+    expected = train_updates(whole, 4)
+    first = Run(tmp_path / "parts", pack, NET, FIT, say=lambda _: None)
+    got = train_updates(first, 2)
+    first._checkpoint(0.0, got, got, 1e-3)
+    second = Run(tmp_path / "parts", pack, NET, FIT, say=lambda _: None)
+    got += train_updates(second, 2)
+    assert got == pytest.approx(expected, rel=1e-4)
+    for a, b in zip(whole.net.get_weights(), second.net.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=2e-5)
+    for a, b in zip(whole.average, second.average, strict=True):
+        np.testing.assert_allclose(a, b, atol=2e-5)
+
+
+def test_a_run_learns_and_writes_its_log(pack, tmp_path) -> None:
+    """The loss falls within seconds, and the log has its columns."""
+    run = Run(tmp_path, pack, NET, replace(FIT, learning_rate=1e-2), lambda _: None)
+    values = train_updates(run, 40)
+    assert np.mean(values[-8:]) < np.mean(values[:8])
+    run._checkpoint(0.0, values, values, 1e-2)
+    with (tmp_path / "log.csv").open(newline="") as file:
+        row = list(csv.DictReader(file))[-1]
+    assert int(row["update"]) == 40
+    assert float(row["valid_loss"]) > 0.0
+
+
+@pytest.mark.parametrize("kind", ["clipnorm", "clipvalue", "global_clipnorm"])
+def test_clipping_bounds_the_update_but_the_norm_is_logged_whole(
+    pack, tmp_path, kind
+) -> None:
+    """The logged norm is the one before clipping, whatever clips."""
+    free = Run(tmp_path / "a", pack, NET, replace(FIT, global_clipnorm=None), print)
+    train_updates(free, 1)
+    tight = Run(
+        tmp_path / "b",
+        pack,
+        NET,
+        replace(FIT, **{"global_clipnorm": None, kind: 1e-3}),
+        print,
+    )
+    train_updates(tight, 1)
+    assert float(tight.model.optimizer.gradient_norm) == pytest.approx(
+        float(free.model.optimizer.gradient_norm), rel=1e-4
+    )
+    assert float(free.model.optimizer.gradient_norm) > 1e-2
+
+
+def test_nan_stops_with_a_sentence(pack, tmp_path) -> None:
+    """A loss that is no number ends the run and leaves the checkpoint alone."""
+    run = Run(tmp_path, pack, NET, FIT, lambda _: None)
+    run.net.set_weights([w * np.nan for w in run.net.get_weights()])
+    with pytest.raises(StreamDenoiseError, match="last checkpoint"):
+        run.train(1.0)
+    assert not (tmp_path / "progress.json").exists()
+
+
+def test_the_tutorial_learns_magnitudes(pack, tmp_path) -> None:
+    """The ancestor trains by name, on statistics of the data."""
+    config = nets.NetConfig("tutorial", "lstm", 12, 2, dropout=0.5)
+    run = Run(tmp_path, pack, config, replace(FIT, learning_rate=1e-2), lambda _: None)
+    assert np.asarray(run.net.deviation).max() > 1e-3
+    values = train_updates(run, 30)
+    assert np.mean(values[-6:]) < np.mean(values[:6])

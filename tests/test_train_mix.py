@@ -1,0 +1,129 @@
+"""Corpus packs, mixtures and noises."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from streamdenoise.errors import AudioFormatError
+from streamdenoise.train import noises
+from streamdenoise.train.data import Pack, build_pack, is_valid_speaker, piece_weights
+from streamdenoise.train.mix import MixConfig, Mixer, active_level
+from tests.training import make_corpus
+
+
+@pytest.fixture(scope="module")
+def pack(tmp_path_factory) -> Pack:
+    folder = tmp_path_factory.mktemp("corpus")
+    build_pack(make_corpus(folder / "data"), folder / "pack")
+    return Pack.open(folder / "pack")
+
+
+def test_splits_share_no_speaker_and_no_recording(pack: Pack) -> None:
+    """What validates was never trained on."""
+    config = MixConfig(seconds=1.0)
+    train, valid = Mixer(pack, config), Mixer(pack, config, valid=True)
+    assert not {r["speaker"] for r in train.speech} & {
+        r["speaker"] for r in valid.speech
+    }
+    assert not {r["recording"] for r in train.noise} & {
+        r["recording"] for r in valid.noise
+    }
+    assert valid.speech and valid.noise
+
+
+def test_speaker_split_is_fixed() -> None:
+    """The split is a property of the name: about 5 %, the same for ever."""
+    names = [f"speaker {k}" for k in range(4000)]
+    share = np.mean([is_valid_speaker(name) for name in names])
+    assert 0.03 < share < 0.07
+    assert [k for k in range(60) if is_valid_speaker(f"s{k}")] == [
+        k for k in range(60) if is_valid_speaker(f"s{k}")
+    ]
+
+
+def test_weights_hold_back_word_lists(pack: Pack) -> None:
+    """An isolated word weighs less than a sentence of the same speaker and length."""
+    row = {"speaker": "a", "length": 100, "strict": True}
+    word, sentence, floor = piece_weights(
+        [
+            {**row, "kind": "word"},
+            {**row, "kind": "sentence"},
+            {**row, "kind": "sentence", "strict": False},
+        ]
+    )
+    assert word < floor < sentence
+
+
+def test_a_batch_is_a_function_of_its_number(pack: Pack) -> None:
+    """Mixtures repeat for the same seed and number, and differ otherwise."""
+    mixer = Mixer(pack, MixConfig(seconds=1.0), seed=3)
+    again = Mixer(pack, MixConfig(seconds=1.0), seed=3)
+    np.testing.assert_array_equal(mixer.batch(7, 2), again.batch(7, 2))
+    assert np.any(mixer.batch(8, 2)[0] != again.batch(7, 2)[0])
+
+
+def test_pairs_are_aligned_finite_and_in_range(pack: Pack) -> None:
+    """Noisy and clean stay within full scale; without noise they are the same."""
+    mixer = Mixer(pack, MixConfig(seconds=1.0), seed=1)
+    noisy, clean = mixer.batch(0, 24)
+    for x in (noisy, clean):
+        assert x.dtype == np.float32
+        assert np.all(np.isfinite(x))
+    assert np.max(np.abs(noisy)) <= 1.0
+    bare = MixConfig(seconds=1.0, clean_only=1.0, room=0.0, clip=0.0, noise_only=0.0)
+    noisy, clean = Mixer(pack, bare, seed=1).batch(0, 4)
+    assert np.sqrt(np.mean((noisy - clean) ** 2)) < 3e-3 * np.sqrt(np.mean(clean**2))
+
+
+def test_snr_is_what_was_asked_for(pack: Pack) -> None:
+    """The noise is set against active speech, in dB."""
+    for snr in (0.0, 20.0):
+        config = MixConfig(
+            seconds=1.0,
+            snr_mean=snr,
+            snr_deviation=0.0,
+            noise_only=0.0,
+            clean_only=0.0,
+            room=0.0,
+            clip=0.0,
+        )
+        noisy, clean = Mixer(pack, config, seed=2).batch(0, 8)
+        for x, s in zip(noisy, clean, strict=True):
+            noise = np.sqrt(np.mean((x - s) ** 2))
+            assert 20 * np.log10(active_level(s) / noise) == pytest.approx(snr, abs=0.3)
+
+
+def test_noise_only_has_a_silent_target(pack: Pack) -> None:
+    """Where nobody speaks there is nothing to keep."""
+    noisy, clean = Mixer(pack, MixConfig(seconds=1.0, noise_only=1.0)).batch(0, 2)
+    assert np.max(np.abs(clean)) == 0.0
+    assert np.min(np.std(noisy, axis=1)) > 0.0
+
+
+def test_room_keeps_the_direct_sound_in_place(pack: Pack) -> None:
+    """The target of a reverberant mixture correlates best at lag zero."""
+    config = MixConfig(seconds=1.0, room=1.0, clean_only=1.0, noise_only=0.0, clip=0.0)
+    noisy, clean = Mixer(pack, config, seed=4).batch(0, 6)
+    for x, s in zip(noisy, clean, strict=True):
+        lags = np.fft.irfft(np.fft.rfft(x) * np.conj(np.fft.rfft(s)))
+        assert min(np.argmax(lags), x.size - np.argmax(lags)) <= 8
+
+
+def test_synthetic_noises_are_finite_and_alive() -> None:
+    """Every generator gives finite, non-silent noise of the length asked for."""
+    rng = np.random.default_rng(0)
+    for make in (noises.coloured, noises.hum, noises.machine, noises.bursts):
+        for _ in range(5):
+            x = make(rng, 8000)
+            assert x.shape == (8000,)
+            assert np.all(np.isfinite(x)) and x.std() > 0.0
+    for _ in range(10):
+        room = noises.room(rng)
+        assert room[0] == 1.0 and np.all(np.isfinite(room))
+
+
+def test_a_folder_without_a_pack_is_named(tmp_path) -> None:
+    """The error says how to make one."""
+    with pytest.raises(AudioFormatError, match="build-corpus"):
+        Pack.open(tmp_path)

@@ -1,0 +1,129 @@
+"""Layers and nets: Keras's equations, and one code for all ways to run."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests import training  # noqa: F401  (skips where Keras is absent)
+
+import keras  # isort: skip
+
+from streamdenoise.errors import ModelError
+from streamdenoise.train import nets
+from streamdenoise.train.layers import CELLS, UNROLL_LIMIT, Recurrent
+
+KERAS_LAYERS = {
+    "gru": keras.layers.GRU,
+    "lstm": keras.layers.LSTM,
+    "simple_rnn": keras.layers.SimpleRNN,
+}
+CONFIGS = [
+    nets.NetConfig("gain", "gru", 16, 2),
+    nets.NetConfig("gain", "lstm", 12, 1),
+    nets.NetConfig("gain", "simple_rnn", 12, 2),
+    nets.NetConfig("band", "gru", 8, 2, channels=6),
+    nets.NetConfig("band", "lstm", 0, 1, channels=4),
+    nets.NetConfig("tutorial", "lstm", 16, 2, dropout=0.5),
+]
+
+
+def spectra(frames: int, batch: int = 1, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((batch, frames, 257, 2)).astype(np.float32)
+
+
+@pytest.mark.parametrize("cell", list(CELLS))
+@pytest.mark.parametrize("frames", [5, UNROLL_LIMIT + 7])
+def test_recurrent_is_keras(cell: str, frames: int) -> None:
+    """With Keras's weights the layer gives Keras's outputs, unrolled or in a loop."""
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((3, frames, 6)).astype(np.float32)
+    theirs = KERAS_LAYERS[cell](10, return_sequences=True)
+    expected = np.asarray(theirs(x))
+    ours = Recurrent(cell, 10)
+    ours.build((None, None, 6))
+    ours.set_weights(
+        [w + 0.1 * rng.standard_normal(w.shape) for w in theirs.get_weights()]
+    )
+    theirs.set_weights(ours.get_weights())
+    expected = np.asarray(theirs(x))
+    y, _ = ours(x.transpose(1, 0, 2), ours.zero_state(3))
+    np.testing.assert_allclose(
+        np.asarray(y).transpose(1, 0, 2), expected, atol=2e-6
+    )
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=str)
+def test_step_by_step_is_whole_sequence(config: nets.NetConfig) -> None:
+    """Frames one by one with carried states give what the whole sequence gives."""
+    net = nets.build(config)
+    x = spectra(30, batch=2)
+    whole = np.asarray(net(x))
+    states = net.zero_states(2)
+    for t in range(30):
+        y, states = net.step(x[:, t], states)
+        np.testing.assert_allclose(np.asarray(y), whole[:, t], atol=2e-5)
+
+
+@pytest.mark.parametrize("config", CONFIGS[3:5], ids=str)
+def test_a_band_net_never_amplifies(config: nets.NetConfig) -> None:
+    """No bin of a band net's output is louder than the same bin of its input."""
+    net = nets.build(config)
+    net.set_weights([w + 0.5 for w in net.get_weights()])
+    x = spectra(12)
+    y = np.asarray(net(x))
+    assert np.all(np.hypot(*y.T) <= np.hypot(*x.T) * (1 + 1e-5))
+
+
+def test_silence_stays_silence_and_finite() -> None:
+    """All nets map digital silence to finite values; gain nets to exact silence."""
+    for config in CONFIGS:
+        y = np.asarray(nets.build(config)(np.zeros((1, 4, 257, 2), np.float32)))
+        assert np.all(np.isfinite(y))
+        assert np.max(np.abs(y)) == 0.0
+
+
+def test_dropout_only_while_training() -> None:
+    """Two runs agree outside of training and differ in it."""
+    net = nets.build(nets.NetConfig("gain", "gru", 32, 1, dropout=0.5))
+    x = spectra(4)
+    np.testing.assert_array_equal(np.asarray(net(x)), np.asarray(net(x)))
+    one, two = (np.asarray(net(x, training=True)) for _ in range(2))
+    assert np.max(np.abs(one - two)) > 1e-3
+
+
+def test_bidirectional_hears_the_future() -> None:
+    """A change in the last frame reaches the first only in a bidirectional net."""
+    x = spectra(9)
+    changed = x.copy()
+    changed[:, -1] *= 3.0
+    for both in (False, True):
+        net = nets.build(nets.NetConfig("gain", units=8, bidirectional=both))
+        first = np.abs(np.asarray(net(x)) - np.asarray(net(changed)))[:, 0].max()
+        assert (first > 1e-7) == both
+        assert net.causal != both
+
+
+def test_saved_net_is_the_same_net(tmp_path) -> None:
+    """Saving and loading keeps configuration and output."""
+    for config in (CONFIGS[0], CONFIGS[3], CONFIGS[5]):
+        net = nets.build(config)
+        folder = tmp_path / f"{config.kind}"
+        nets.save(net, folder, "last")
+        again = nets.load(folder)
+        assert again.config == config
+        x = spectra(3)
+        np.testing.assert_array_equal(np.asarray(net(x)), np.asarray(again(x)))
+
+
+def test_unknown_and_impossible_nets_are_refused(tmp_path) -> None:
+    """What cannot be built ends in a sentence that names the choices."""
+    with pytest.raises(ModelError, match="gain"):
+        nets.build(nets.NetConfig("transformer"))
+    with pytest.raises(ModelError, match="bidirectional"):
+        nets.build(nets.NetConfig("band", bidirectional=True))
+    with pytest.raises(ValueError, match="lstm"):
+        nets.build(nets.NetConfig("gain", "mgu"))
+    with pytest.raises(ModelError, match=r"config\.json"):
+        nets.load(tmp_path)
