@@ -205,8 +205,6 @@ def write_png(
     )
 
 
-def _chunk(name: bytes, body: Any) -> bytes:
-    checked = name + body
-    return (
-        struct.pack(">I", len(body)) + checked + struct.pack(">I", zlib.crc32(checked))
-    )
+def _chunk(name: bytes, body: bytes) -> bytes:
+    check = zlib.crc32(name + body)
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", check)

@@ -123,8 +123,16 @@ class Recorder:
             self._finish()
         if self.error is not None:
             kept = f"; the first {self.seconds:.1f} s are kept" if self.paths else ""
-            why = str(self.error).replace("; nothing was left behind", "")
-            raise OutputError(f"the recording stopped: {why}{kept}") from self.error
+            raise OutputError(self.trouble + kept) from self.error
+
+    @property
+    def trouble(self) -> str:
+        """What stopped the writing, as a sentence; empty if nothing did."""
+        if self.error is None:
+            return ""
+        # What was written is kept here, unlike with files.
+        why = str(self.error).replace("; nothing was left behind", "")
+        return f"the recording stopped: {why}"
 
     def __enter__(self) -> Recorder:
         """Return itself; the file is open already."""

@@ -174,6 +174,7 @@ class Bridge:
         # The producer's own counters: one writer for each attribute.
         self._refused = 0
         self._refused_frames = 0
+        self._full = False
 
     @property
     def fill(self) -> int:
@@ -182,7 +183,7 @@ class Bridge:
 
     @property
     def refused(self) -> int:
-        """Times that a push found the ring full, because nobody pulled."""
+        """Times that the ring became full, because nobody pulled."""
         return self._refused
 
     @property
@@ -190,12 +191,18 @@ class Bridge:
         """Frames that a full ring did not take."""
         return self._refused_frames
 
+    @property
+    def lost_frames(self) -> int:
+        """Frames that were not played: dropped, or refused."""
+        return self.dropped + self._refused_frames
+
     def push(self, block: FloatArray) -> None:
         """Hand in `block`, shape (n, channels); input side only."""
         missing = len(block) - self.ring.write(block)
         if missing:
-            self._refused += 1
+            self._refused += not self._full
             self._refused_frames += missing
+        self._full = missing > 0
 
     def pull(self, out: FloatArray) -> None:
         """Fill all of `out`, shape (n, channels); output side only."""

@@ -342,7 +342,7 @@ class LiveSession:
                 )
             if self._recorder and self._recorder.error and not lost:
                 lost = True
-                self._warn(f"the recording stopped: {self._recorder.error}")
+                self._warn(f"{self._recorder.trouble}; live sound goes on")
             tick(self.status())
 
     def status(self) -> Status:
@@ -423,7 +423,7 @@ class LiveSession:
             "xruns": core.xruns(),
             "late_callbacks": core.late,
             "priority": core.priority,
-            "dropped_samples": core.bridge.dropped if core.bridge else 0,
+            "dropped_samples": core.bridge.lost_frames if core.bridge else 0,
             "inserted_samples": core.bridge.inserted if core.bridge else 0,
             "bad_samples": core.denoiser.bad_samples,
             "load": core.load,
@@ -442,6 +442,7 @@ class LiveSession:
                 "files": [str(path) for path in recorder.paths],
                 "seconds": recorder.seconds,
                 "lost_samples": recorder.lost,
+                "whole": recorder.error is None,
             },
         }
 

@@ -286,7 +286,8 @@ def summary_lines(summary: dict[str, Any]) -> list[str]:
     if recorded is not None:
         files = ", ".join(shown(path) for path in recorded["files"]) or "nothing"
         lost = recorded["lost_samples"]
-        gap = f"; {lost} samples were lost, the disk is too slow" if lost else ""
+        slow = ", the disk is too slow" if recorded["whole"] else ""
+        gap = f"; {lost} samples were lost{slow}" if lost else ""
         lines.append(f"wrote    {files} ({recorded['seconds']:.1f} s{gap})")
     return lines
 
