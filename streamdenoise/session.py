@@ -15,16 +15,11 @@ from typing import Any, Final
 import numpy as np
 
 from .devices import (
-    INVALID_CHANNELS,
-    INVALID_RATE,
     Device,
     Kind,
     candidate_rates,
-    error_code,
-    explain,
     find_device,
     list_devices,
-    load_sounddevice,
     one_clock,
     refusal,
 )
@@ -33,6 +28,13 @@ from .errors import DeviceError, StreamDenoiseError
 from .live import Latency, LiveStream
 from .meters import Meter
 from .model import StepModel, load_model
+from .portaudio import (
+    INVALID_CHANNELS,
+    INVALID_RATE,
+    error_code,
+    explain,
+    load_sounddevice,
+)
 from .recorder import Recorder
 from .ring import Bridge
 from .settings import Settings

@@ -13,12 +13,11 @@ from streamdenoise import DeviceError, RuntimeMissingError
 from streamdenoise.devices import (
     Device,
     candidate_rates,
-    explain,
     find_device,
     list_devices,
     one_clock,
-    quiet_stderr,
 )
+from streamdenoise.portaudio import explain, quiet_stderr
 from tests.fakesound import FakeSound, PortAudioError, device
 
 
@@ -80,7 +79,7 @@ def test_a_name_that_fits_several_lists_them(desk: list[Device]) -> None:
 def test_an_unknown_name_lists_what_matches_in_part(desk: list[Device]) -> None:
     """A spelling mistake leads to the device that was meant."""
     with pytest.raises(DeviceError, match=r"match in part: 4 Headset") as caught:
-        find_device("hedset sony", "input", desk)
+        find_device("hedset", "input", desk)
     assert "Mapper" not in str(caught.value)
     with pytest.raises(DeviceError, match=r"there are: .*Realtek.*Headset.*pulse"):
         find_device("xyzzy", "output", desk)
@@ -165,7 +164,7 @@ def test_without_portaudio_it_says_what_to_install() -> None:
         "        if name == 'sounddevice':\n"
         "            raise {error}\n"
         "sys.meta_path.insert(0, Finder())\n"
-        "from streamdenoise.devices import load_sounddevice\n"
+        "from streamdenoise.portaudio import load_sounddevice\n"
         "from streamdenoise import RuntimeMissingError\n"
         "try: load_sounddevice()\n"
         "except RuntimeMissingError as error: print(error.exit_code, error)\n"

@@ -8,13 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests import training
-
 from streamdenoise.errors import StreamDenoiseError
 from streamdenoise.train import losses, nets
 from streamdenoise.train.data import build_pack
 from streamdenoise.train.fit import FitConfig, Run
 from streamdenoise.train.mix import MixConfig
+from tests import training
 
 MIX = MixConfig(seconds=0.5)
 FIT = FitConfig(batch=2, mix=MIX, warmup=2)

@@ -136,7 +136,7 @@ def live(
     streamdenoise live --input usb --output pulse
     streamdenoise live --record talk.wav --duration 60
     """  # noqa: D301
-    from ..devices import quiet_stderr
+    from ..portaudio import quiet_stderr
 
     settings = settings_from(strength, mix, removed)
     with stop_flag() as stopped, quiet_stderr():

@@ -24,6 +24,10 @@ from streamdenoise.errors import AudioFormatError
 VALID_PERCENT = 5
 """Share of speakers, in percent, that training never hears."""
 
+UNKNOWN = "unknown"
+"""What the index says where it knows no speaker."""
+
+_UNKNOWN_SAMPLES = 120 * GRID_RATE
 _WORD_WEIGHT = 0.3
 _FLOOR_WEIGHT = 0.5
 
@@ -32,13 +36,16 @@ def is_valid_speaker(speaker: str) -> bool:
     """Tell whether a speaker belongs to the validation split.
 
     The split is a hash of the name, so that it stays the same when speakers are
-    added.
+    added. Pieces whose speaker is not known are for training: among them there may be
+    any speaker.
 
     Parameters
     ----------
     speaker
         Name of the speaker in the corpus index.
     """
+    if speaker == UNKNOWN:
+        return False
     digest = hashlib.sha256(speaker.encode()).digest()
     return int.from_bytes(digest[:4], "big") % 100 < VALID_PERCENT
 
@@ -92,17 +99,19 @@ def piece_weights(rows: list[dict[str, Any]]) -> npt.NDArray[np.float64]:
     """Weigh speech pieces so that no single voice or word list rules.
 
     A speaker's share grows with the square root of the speaker's material; isolated
-    words and recordings with an audible floor count less.
+    words and recordings with an audible floor count less. Pieces of unknown speakers
+    count as if each of these had spoken for two minutes.
 
     Returns
     -------
     ndarray
         Probabilities that sum to 1, one for each row.
     """
-    hours: dict[str, float] = {}
+    samples: dict[str, float] = {}
     for row in rows:
-        hours[row["speaker"]] = hours.get(row["speaker"], 0.0) + row["length"]
-    raw = np.array([row["length"] / np.sqrt(hours[row["speaker"]]) for row in rows])
+        samples[row["speaker"]] = samples.get(row["speaker"], 0.0) + row["length"]
+    samples[UNKNOWN] = _UNKNOWN_SAMPLES
+    raw = np.array([row["length"] / np.sqrt(samples[row["speaker"]]) for row in rows])
     raw *= [_WORD_WEIGHT if row["kind"] == "word" else 1.0 for row in rows]
     raw *= [1.0 if row["strict"] else _FLOOR_WEIGHT for row in rows]
     weights: npt.NDArray[np.float64] = raw / raw.sum()

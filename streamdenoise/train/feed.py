@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
-import queue as queues
 import os
+import queue as queues
 from pathlib import Path
 from types import TracebackType
 from typing import Any

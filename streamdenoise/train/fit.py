@@ -75,7 +75,7 @@ class FitConfig:
     loss: LossConfig = field(default_factory=LossConfig)
 
 
-class NormedAdam(keras.optimizers.Adam):
+class NormedAdam(keras.optimizers.Adam):  # type: ignore[misc]
     """Adam that keeps the norm of the last gradients, before clipping."""
 
     def build(self, variables: list[Any]) -> None:
@@ -93,7 +93,7 @@ class NormedAdam(keras.optimizers.Adam):
         return clipped
 
 
-class WaveModel(keras.Model):
+class WaveModel(keras.Model):  # type: ignore[misc]
     """A net between waveforms and its loss: what `train_on_batch` sees."""
 
     def __init__(self, net: nets.SpectralNet, loss: LossConfig) -> None:
@@ -258,8 +258,8 @@ class Run:
         self.progress["update"] += 1
         self.progress["seconds"] += noisy.size / 16000.0
         # A young average must be short, or it lags behind.
-        decay = min(self.config.ema, self.progress["update"] / (
-            self.progress["update"] + 10.0))
+        updates = self.progress["update"]
+        decay = min(self.config.ema, updates / (updates + 10.0))
         for mean, weight in zip(self.average, self.net.weights, strict=True):
             mean += (1.0 - decay) * (np.asarray(weight) - mean)
         return loss, norm
@@ -287,7 +287,8 @@ class Run:
 
     def _restore(self) -> None:
         self.progress = json.loads((self.folder / "progress.json").read_text())
-        self.average = [np.array(w) for w in nets.load(self.folder, "ema").get_weights()]
+        average = nets.load(self.folder, "ema").get_weights()
+        self.average = [np.array(w) for w in average]
         self.model.optimizer.build(self.model.trainable_variables)
         with np.load(self.folder / "optimizer.npz") as saved:
             for variable, key in zip(
@@ -349,10 +350,8 @@ class Run:
 
 def measure_statistics(net: nets.SpectralNet, mixer: Mixer, batches: int = 8) -> None:
     """Set the ancestor's mean, deviation and peak from training mixtures."""
-    noisy, clean = (
-        np.concatenate(part)
-        for part in zip(*(mixer.batch(_STATISTICS + i, 16) for i in range(batches)), strict=True)
-    )
+    pairs = [mixer.batch(_STATISTICS + i, 16) for i in range(batches)]
+    noisy, clean = (np.concatenate(part) for part in zip(*pairs, strict=True))
     heard = np.asarray(nets.magnitude(stft(noisy))).reshape(-1, 257)
     wanted = np.asarray(nets.magnitude(stft(clean))).reshape(-1, 257)
     net.mean.assign(heard.mean(axis=0))

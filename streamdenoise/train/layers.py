@@ -24,7 +24,7 @@ UNROLL_LIMIT = 64
 """Static lengths up to this are unrolled, which TFLite runs without a loop."""
 
 
-class Recurrent(keras.layers.Layer):
+class Recurrent(keras.layers.Layer):  # type: ignore[misc]
     """A recurrent layer over time-major input with explicit state.
 
     Wraps one of Keras's own cells (it holds the weights, so initial values and

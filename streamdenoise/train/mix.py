@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from streamdenoise.constants import GRID_RATE
 from streamdenoise.train import noises
-from streamdenoise.train.data import Pack, piece_weights
+from streamdenoise.train.data import UNKNOWN, Pack, piece_weights
 
 Audio = npt.NDArray[np.float32]
 Rng = np.random.Generator
@@ -90,8 +90,8 @@ class Mixer:
         lengths = np.sqrt([r["length"] for r in self.noise])
         self._noise_weights = np.cumsum(lengths / lengths.sum())
         self._by_speaker: dict[str, list[dict[str, Any]]] = {}
-        for row in self.speech:
-            self._by_speaker.setdefault(row["speaker"], []).append(row)
+        for place, row in enumerate(self.speech):
+            self._by_speaker.setdefault(_voice_of(row, place), []).append(row)
 
     def batch(self, number: int, size: int) -> tuple[Audio, Audio]:
         """Return batch `number`: noisy and clean, each ``[size, samples]``."""
@@ -151,9 +151,10 @@ class Mixer:
         return wet.astype(np.float32), early.astype(np.float32)
 
     def _sentence(self, rng: Rng, samples: int) -> Audio:
-        """String pieces of one speaker together, with pauses between them."""
-        first = self.speech[int(np.searchsorted(self._weights, rng.random()))]
-        pieces = self._by_speaker[first["speaker"]]
+        """Join pieces of one speaker, with pauses between them."""
+        place = int(np.searchsorted(self._weights, rng.random()))
+        first = self.speech[place]
+        pieces = self._by_speaker[_voice_of(first, place)]
         out = np.zeros(samples, np.float32)
         at = int(rng.uniform(0.0, 0.5) * GRID_RATE)
         row, skip = first, 0
@@ -245,6 +246,12 @@ class Mixer:
         return _unit(out)
 
 
+def _voice_of(row: dict[str, Any], place: int) -> str:
+    """Name the speaker; of the unknown, neighbours in the index most likely agree."""
+    speaker = str(row["speaker"])
+    return f"{row['source']} {place // 4}" if speaker == UNKNOWN else speaker
+
+
 def active_level(x: Audio) -> float:
     """Return the RMS of `x` over frames within 35 dB of the loudest (16 ms each)."""
     frames = x[: x.size // 256 * 256].reshape(-1, 256)
@@ -293,4 +300,5 @@ def _lowpass(rng: Rng, samples: int) -> Audio:
     frequency = np.linspace(0.0, 8000.0, samples // 2 + 1)
     corner = rng.choice([3400.0, 4000.0, 5500.0, 7000.0])
     slope = rng.uniform(50.0, 400.0)
-    return (1.0 / (1.0 + np.exp((frequency - corner) / slope))).astype(np.float32)
+    curve = 1.0 / (1.0 + np.exp((frequency - corner) / slope))
+    return np.asarray(curve, np.float32)

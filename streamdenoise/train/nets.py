@@ -60,7 +60,7 @@ class NetConfig:
     bidirectional: bool = False
 
 
-class SpectralNet(keras.Model):
+class SpectralNet(keras.Model):  # type: ignore[misc]
     """Base of all nets.
 
     Subclasses create layers in ``__init__`` and define `core`, which works on
@@ -81,7 +81,7 @@ class SpectralNet(keras.Model):
     @property
     def state_spec(self) -> dict[str, tuple[int, ...]]:
         """Name and shape (without batch) of each state tensor."""
-        spec = {}
+        spec: dict[str, tuple[int, ...]] = {}
         for name, layer in self.recurrents.items():
             rows = self.rows[name]
             shape = (layer.units,) if rows == 1 else (rows, layer.units)
@@ -327,7 +327,7 @@ class BandNet(SpectralNet):
             self.decoders, self.counts, BAND_SPLIT, strict=True
         ):
             part = layer(y[..., at : at + count, :])
-            parts.append(ops.reshape(part, (*ops.shape(x := part)[:2], bins, 2)))
+            parts.append(ops.reshape(part, (*ops.shape(part)[:2], bins, 2)))
             at += count
         mask = ops.concatenate(parts, axis=-2)
         return ops.concatenate([mask[..., :1, :], mask], axis=-2)

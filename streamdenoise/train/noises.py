@@ -42,11 +42,12 @@ def hum(rng: Rng, samples: int) -> Audio:
     base = rng.choice([50.0, 60.0]) * rng.choice([1, 1, 2])
     floor = coloured(rng, samples)
     floor *= 10.0 ** (rng.uniform(-20.0, 0.0) / 20.0) / max(float(floor.std()), 1e-6)
-    return _harmonics(rng, samples, float(base), rng.uniform(0.0, 1.5)) + floor
+    tone = _harmonics(rng, samples, float(base), rng.uniform(0.0, 1.5))
+    return (tone + floor).astype(np.float32)
 
 
 def machine(rng: Rng, samples: int) -> Audio:
-    """Fan or motor: a rotating tone that drifts, plus broadband noise beating with it."""
+    """Fan or motor: a tone that drifts, and broadband noise that beats with it."""
     base = float(rng.uniform(20.0, 400.0))
     air = coloured(rng, samples)
     air /= max(float(air.std()), 1e-6)
@@ -55,9 +56,8 @@ def machine(rng: Rng, samples: int) -> Audio:
         2.0 * np.pi * base / rng.integers(1, 9) * time + rng.uniform(0.0, 6.28)
     )
     tone = _harmonics(rng, samples, base, rng.uniform(0.3, 2.0))
-    return (air * beat + tone * 10.0 ** (rng.uniform(-20.0, 6.0) / 20.0)).astype(
-        np.float32
-    )
+    tone = tone * 10.0 ** (rng.uniform(-20.0, 6.0) / 20.0)
+    return np.asarray(air * beat + tone, np.float32)
 
 
 def bursts(rng: Rng, samples: int) -> Audio:
@@ -71,7 +71,8 @@ def bursts(rng: Rng, samples: int) -> Audio:
         burst /= max(float(np.sqrt(np.mean(burst**2))), 1e-6)
         out[at : at + size] += burst * 10.0 ** (rng.uniform(-20.0, 0.0) / 20.0)
     floor = coloured(rng, samples)
-    return out + floor * (0.03 / max(float(floor.std()), 1e-6))
+    floor *= 0.03 / max(float(floor.std()), 1e-6)
+    return (out + floor).astype(np.float32)
 
 
 def room(rng: Rng) -> Audio:

@@ -1,0 +1,41 @@
+"""Spectrograms as PNG."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+import numpy as np
+import pytest
+
+from streamdenoise.picture import before_after, spectrogram, write_png
+
+
+def test_tone_is_drawn_where_it_is():
+    """A tone of 2 kHz is brightest in the row of 2 kHz, at 0 dB for full scale."""
+    tone = np.sin(2 * np.pi * 2000 * np.arange(16000) / 16000).astype(np.float32)
+    levels = spectrogram(tone, 16000, (81, 30), 8000)
+    assert (levels[:, 5:25].argmax(axis=0) == 60).all()
+    assert levels[60, 15] == pytest.approx(0.0, abs=0.1)
+
+
+@pytest.mark.parametrize("n", [1, 100, 48000 * 3])
+@pytest.mark.parametrize("rate", [8000, 48000, 192000])
+def test_any_rate_and_length_can_be_drawn(tmp_path, n, rate):
+    """The picture has one size, and is a PNG that any viewer opens."""
+    x = np.random.default_rng(0).standard_normal(n).astype(np.float32)
+    pixels, palette = before_after(x, 0 * x, rate)
+    assert pixels.max() < len(palette) <= 256
+    path = tmp_path / "a.png"
+    write_png(path, pixels, palette)
+    raw, chunks, at = path.read_bytes(), {}, 8
+    while at < len(raw):
+        size, name = struct.unpack(">I4s", raw[at : at + 8])
+        body = raw[at + 8 : at + 8 + size]
+        check = struct.unpack(">I", raw[at + 8 + size : at + 12 + size])[0]
+        assert zlib.crc32(name + body) == check
+        chunks[name], at = body, at + 12 + size
+    assert [*chunks] == [b"IHDR", b"PLTE", b"IDAT", b"IEND"]
+    width, height = struct.unpack(">II", chunks[b"IHDR"][:8])
+    lines = np.frombuffer(zlib.decompress(chunks[b"IDAT"]), np.uint8)
+    assert np.array_equal(lines.reshape(height, width + 1)[:, 1:], pixels)
