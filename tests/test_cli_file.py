@@ -1,0 +1,104 @@
+"""``streamdenoise file``."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from tests.clitools import model_arg, process, run, write_noise
+
+__all__ = ["model_arg"]
+
+
+def test_default_output_lies_beside_the_input(tmp_path, model_arg):
+    """NAME.denoised.EXT, of the same form, and a line that says so."""
+    write_noise(tmp_path / "talk.flac", 20000, 44100, subtype="PCM_24", channels=2)
+    result = run("file", tmp_path / "talk.flac", "--model", model_arg)
+    assert result.exit_code == 0, result.output
+    info = sf.info(tmp_path / "talk.denoised.flac")
+    assert (info.frames, info.samplerate, info.channels) == (20000, 44100, 2)
+    assert (info.format, info.subtype) == ("FLAC", "PCM_24")
+    assert "talk.denoised.flac" in result.stdout and "real time" in result.stdout
+
+
+def test_strength_0_changes_nothing(tmp_path, model_arg):
+    """With no attenuation allowed, a file comes back bit for bit."""
+    write_noise(tmp_path / "a.wav", 9000)
+    out = tmp_path / "b.wav"
+    args = ("file", tmp_path / "a.wav", "--model", model_arg, "--strength", "0")
+    assert run(*args, "-o", out).exit_code == 0
+    assert out.read_bytes()[44:] == (tmp_path / "a.wav").read_bytes()[44:]
+
+
+def test_removed_and_kept_add_up(tmp_path, model_arg):
+    """What is taken away is exactly what is missing."""
+    write_noise(tmp_path / "a.wav", 9000, subtype="FLOAT")
+    for name, extra in (("kept", []), ("gone", ["--removed"])):
+        out = tmp_path / f"{name}.wav"
+        args = ("file", tmp_path / "a.wav", "-o", out, "--model", model_arg, *extra)
+        assert run(*args).exit_code == 0
+    a, kept, gone = (sf.read(tmp_path / f"{n}.wav")[0] for n in ("a", "kept", "gone"))
+    assert np.abs(kept).max() > 0 and np.abs(gone).max() > 0
+    assert np.allclose(kept + gone, a, atol=1e-5)
+
+
+def test_several_files_go_into_a_folder(tmp_path, model_arg):
+    """The folder is made, names are kept, and one bad file does not stop the rest."""
+    names = [tmp_path / f"{i}.wav" for i in range(3)]
+    for name in names:
+        write_noise(name)
+    names[1].write_bytes(b"")
+    out = tmp_path / "x" / "clean"
+    result = run("file", *names, "-o", out, "--model", model_arg, "--json")
+    assert result.exit_code == 1
+    assert sorted(p.name for p in out.iterdir()) == ["0.wav", "2.wav"]
+    told = json.loads(result.stdout)
+    assert [os.path.basename(f["output"]) for f in told["files"]] == ["0.wav", "2.wav"]
+    assert "empty" in told["failed"][0]["error"] and "empty" in result.stderr
+
+
+def test_one_input_and_an_existing_folder(tmp_path, model_arg):
+    """``-o FOLDER`` is taken as a folder if it is one, or ends as one."""
+    write_noise(tmp_path / "a.wav")
+    (tmp_path / "there").mkdir()
+    for folder in (f"{tmp_path}/there", f"{tmp_path}/new/"):
+        args = ("file", tmp_path / "a.wav", "-o", folder, "--model", model_arg)
+        assert run(*args).exit_code == 0
+    assert (tmp_path / "there/a.wav").exists() and (tmp_path / "new/a.wav").exists()
+
+
+def test_existing_result_needs_force(tmp_path, model_arg):
+    """A second run says so and touches nothing; with --force it replaces."""
+    write_noise(tmp_path / "a.wav")
+    out = tmp_path / "b.wav"
+    out.write_bytes(b"mine")
+    args = ("file", tmp_path / "a.wav", "-o", out, "--model", model_arg)
+    result = run(*args)
+    assert result.exit_code == 1 and "--force" in result.stderr
+    assert out.read_bytes() == b"mine"
+    assert run(*args, "--force").exit_code == 0
+    assert sf.info(out).frames == 4000
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
+def test_interruption_leaves_nothing(tmp_path, model_arg, number):
+    """Ctrl-C (or kill) in the middle of writing: exit code 130, no partial file."""
+    write_noise(tmp_path / "a.wav", 16000 * 3600)
+    child = process("file", "a.wav", "--model", model_arg, cwd=tmp_path)
+    deadline = time.monotonic() + 60
+    while not any(p.suffix == ".part" for p in tmp_path.iterdir()):
+        assert child.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    time.sleep(0.3)
+    child.send_signal(number)
+    _, err = child.communicate(timeout=60)
+    assert child.returncode == 130
+    assert b"interrupted" in err and b"Traceback" not in err
+    assert [p.name for p in tmp_path.iterdir()] == ["a.wav"]
