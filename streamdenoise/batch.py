@@ -162,8 +162,8 @@ def plan_targets(
     """
     names = list(sources)
     if into_folder is None:
-        into_folder = output is not None and (len(names) > 1 or output.is_dir())
-    if output is not None and into_folder and output.exists() and not output.is_dir():
+        into_folder = output is not None and (len(names) > 1 or _is_folder(output))
+    if output is not None and into_folder and os.path.isfile(output):  # noqa: PTH113
         raise PlanError(
             f"-o {shown(output)} is a file, but {len(names)} inputs need a folder; "
             "name a folder"
@@ -191,6 +191,11 @@ def plan_targets(
             )
         taken[key] = source
     return plan
+
+
+def _is_folder(path: Path) -> bool:
+    # Path.is_dir raises for a name that is too long; this one just says no.
+    return os.path.isdir(path)  # noqa: PTH112
 
 
 def _identity(path: Path) -> str:

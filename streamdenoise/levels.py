@@ -67,9 +67,10 @@ class LevelMeter:
         # einsum sums squares without an array of them, in float32: 20 ms are short
         # enough for that.
         power = np.einsum("ij,ij->i", rows, rows).astype(np.float64) / rows.shape[1]
+        power = power.clip(1e-30, 1e30)  # float files may overflow a float32 square
         self._power += float(power.sum())
         self._frames += len(power)
-        levels = 10.0 * np.log10(np.maximum(power, 1e-30))
+        levels = 10.0 * np.log10(power)
         bins = np.rint((levels - SILENCE_DB) * _BINS_PER_DB).astype(np.int64)
         bins = bins.clip(0, len(self._histogram) - 1)
         self._histogram += np.bincount(bins, minlength=len(self._histogram))

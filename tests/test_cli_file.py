@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -59,7 +60,7 @@ def test_several_files_go_into_a_folder(tmp_path, model_arg):
     assert result.exit_code == 1
     assert sorted(p.name for p in out.iterdir()) == ["0.wav", "2.wav"]
     told = json.loads(result.stdout)
-    assert [os.path.basename(f["output"]) for f in told["files"]] == ["0.wav", "2.wav"]
+    assert [Path(f["output"]).name for f in told["files"]] == ["0.wav", "2.wav"]
     assert "empty" in told["failed"][0]["error"] and "empty" in result.stderr
 
 

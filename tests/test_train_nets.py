@@ -117,6 +117,17 @@ def test_saved_net_is_the_same_net(tmp_path) -> None:
         np.testing.assert_array_equal(np.asarray(net(x)), np.asarray(again(x)))
 
 
+def test_a_compact_checkpoint_is_nearly_the_same_net(tmp_path) -> None:
+    """Half precision keeps the output to a thousandth."""
+    for config in (CONFIGS[0], CONFIGS[3]):
+        net = nets.build(config)
+        nets.save_compact(net, tmp_path / "net.npz")
+        again = nets.load(tmp_path / "net.npz")
+        assert again.config == config
+        x = spectra(6)
+        np.testing.assert_allclose(np.asarray(net(x)), np.asarray(again(x)), atol=5e-3)
+
+
 def test_unknown_and_impossible_nets_are_refused(tmp_path) -> None:
     """What cannot be built ends in a sentence that names the choices."""
     with pytest.raises(ModelError, match="gain"):

@@ -125,7 +125,7 @@ def _folder(output: str | None, count: int) -> tuple[Path | None, bool]:
     if output is None:
         return None, False
     slash = output.endswith((os.sep, "/"))
-    if count > 1 or slash or Path(output).is_dir():
+    if count > 1 or slash or os.path.isdir(output):  # noqa: PTH112
         return Path(output), True
     return None, False
 

@@ -121,7 +121,8 @@ class _Source:
 
     def __init__(self, pack: Pack) -> None:
         self.pack = pack
-        self.speech = _by(pack.index["speech"], "speaker", sentences=True)
+        voices = _by(pack.index["speech"], "speaker")
+        self.speech = {name: _best(rows) for name, rows in voices.items()}
         self.noises = _by(pack.index["noise"], "recording")
         self.rooms = _by(pack.index["rooms"], "room")
         if not self.speech or not self.noises:
@@ -186,16 +187,19 @@ def _clips(
         yield clip, noisy, clean
 
 
-def _by(rows: list[Row], key: str, *, sentences: bool = False) -> dict[str, list[Row]]:
+def _by(rows: list[Row], key: str) -> dict[str, list[Row]]:
     """Group the rows of the validation split; rooms have none, and all are taken."""
     groups: dict[str, list[Row]] = {}
     for row in rows:
-        if not row.get("valid", True):
-            continue
-        if sentences and not (row["strict"] and row["kind"] != "word"):
-            continue
-        groups.setdefault(row[key], []).append(row)
+        if row.get("valid", True):
+            groups.setdefault(row[key], []).append(row)
     return groups
+
+
+def _best(rows: list[Row]) -> list[Row]:
+    """Return a speaker's sentences without audible floor, or what comes nearest."""
+    sentences = [row for row in rows if row["kind"] != "word"] or rows
+    return [row for row in sentences if row["strict"]] or sentences
 
 
 def _turns(names: list[str], rng: Rng) -> Iterator[str]:

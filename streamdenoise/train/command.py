@@ -41,8 +41,8 @@ RECIPES = ("base", "band", "tutorial")
 @click.option("--workers", type=int, default=1, help="Mixing processes.")
 @click.option(
     "--start-from",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Run folder whose weights a new run begins with.",
+    type=click.Path(exists=True, path_type=Path),
+    help="Run folder or compact checkpoint whose weights a new run begins with.",
 )
 def main(run: Path, pack: Path, recipe: str, **options: Any) -> None:
     """Train into the folder RUN; a run that is there already goes on."""

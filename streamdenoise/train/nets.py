@@ -388,15 +388,39 @@ def save(net: SpectralNet, folder: str | Path, name: str = "last") -> None:
     net.save_weights(folder / f"{name}.weights.h5")
 
 
+def save_compact(net: SpectralNet, path: str | Path) -> None:
+    """Write configuration and weights into one file, weights in half precision.
+
+    Enough to go on training from, at half the size; `load` reads it.
+    """
+    weights = {f"{i:03}": np.float16(w) for i, w in enumerate(net.get_weights())}
+    with Path(path).open("wb") as file:
+        np.savez_compressed(file, config=json.dumps(asdict(net.config)), **weights)
+
+
 def load(folder: str | Path, name: str | None = None) -> SpectralNet:
-    """Load a net from a run folder; the averaged weights where they are.
+    """Load a net from a run folder or from a file that `save_compact` wrote.
+
+    Parameters
+    ----------
+    folder
+        Run folder, or one ``.npz`` file.
+    name
+        Which weights of a folder: ``"ema"`` or ``"last"``; by default the averaged
+        ones where they are.
 
     Raises
     ------
     ModelError
-        If the folder holds no net.
+        If there is no net.
     """
     folder = Path(folder)
+    if folder.suffix == ".npz" and folder.is_file():
+        with np.load(folder) as saved:
+            net = build(NetConfig(**json.loads(str(saved["config"]))))
+            keys = sorted(k for k in saved.files if k != "config")
+            net.set_weights([saved[k].astype(np.float32) for k in keys])
+        return net
     if not (folder / "config.json").is_file():
         raise ModelError(f"{folder} holds no trained net (no config.json)")
     net = build(NetConfig(**json.loads((folder / "config.json").read_text())))
