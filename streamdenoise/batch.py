@@ -22,7 +22,7 @@ from .audiofile import (
     check_target,
     output_format,
 )
-from .errors import EXIT_USAGE, OutputError
+from .errors import EXIT_USAGE, ModelError, OutputError
 from .levels import LevelMeter
 from .names import shown
 from .settings import Settings
@@ -126,7 +126,16 @@ def load_any(name_or_path: str | Path | None = None) -> StepModel | WholeModel:
     from .offline import load_whole
 
     _, card = find_model(name_or_path)
-    return load_model(name_or_path) if card.causal else load_whole(name_or_path)
+    if not card.causal:
+        return load_whole(name_or_path)
+    try:
+        return load_model(name_or_path)
+    except ModelError as error:
+        # A file without a card does not say beforehand which kind it is.
+        try:
+            return load_whole(name_or_path)
+        except ModelError:
+            raise error from None
 
 
 def default_target(source: Path) -> Path:

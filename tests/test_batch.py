@@ -102,6 +102,27 @@ def test_nothing_is_left_when_the_model_fails(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["a.wav"]
 
 
+def test_model_that_needs_the_whole_file(tmp_path):
+    """A model of the other kind is recognised, and runs on files."""
+    tf = pytest.importorskip("tensorflow", reason="TensorFlow makes the test model")
+
+    class Half(tf.Module):
+        @tf.function(
+            input_signature=[tf.TensorSpec((1, None, 257, 2), tf.float32, "frame")]
+        )
+        def whole(self, frame):
+            return {"enhanced": 0.5 * frame}
+
+    half = Half()
+    tf.saved_model.save(half, str(tmp_path / "s"), signatures={"whole": half.whole})
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(tmp_path / "s"))
+    (tmp_path / "half.tflite").write_bytes(converter.convert())
+    source = write_noise(tmp_path / "a.wav", 20001, channels=2)
+    denoise_file(source, tmp_path / "b.wav", tmp_path / "half.tflite")
+    a, b = (sf.read(tmp_path / f"{n}.wav")[0] for n in "ab")
+    assert np.abs(b - 0.5 * a).max() < 1e-4
+
+
 def test_default_name():
     """NAME.denoised.EXT beside the input."""
     assert default_target(Path("x/talk.one.wav")) == Path("x/talk.one.denoised.wav")

@@ -22,6 +22,7 @@ def test_figures_hang_together(model_arg):
         shares = [r["share_fft"], r["share_model"], r["share_rest"]]
         assert sum(shares) == pytest.approx(1.0) and min(shares) > 0
         assert 0 < r["p50"] <= r["p99"] <= r["p999"] <= r["max"]
+        assert r["p999_cpu"] > 0
         assert r["live_cpu"] > 0 and r["file_times_real_time"] > 0
         assert r["audio_seconds"] == pytest.approx(0.5, abs=0.01)
     one, two = told["results"]

@@ -13,9 +13,7 @@ from streamdenoise.errors import AudioFormatError
 from streamdenoise.eval import metrics
 
 DATA = Path(
-    os.environ.get(
-        "STREAMDENOISE_DATA", Path(__file__).parents[2] / "shared" / "data"
-    )
+    os.environ.get("STREAMDENOISE_DATA", Path(__file__).parents[2] / "shared" / "data")
 )
 
 

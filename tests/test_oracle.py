@@ -15,9 +15,7 @@ from streamdenoise.eval.reportcard import load_pairs
 from streamdenoise.stft import StftParams
 
 DATA = Path(
-    os.environ.get(
-        "STREAMDENOISE_DATA", Path(__file__).parents[2] / "shared" / "data"
-    )
+    os.environ.get("STREAMDENOISE_DATA", Path(__file__).parents[2] / "shared" / "data")
 )
 
 

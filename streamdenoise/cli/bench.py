@@ -104,7 +104,9 @@ def _print(results: list[BenchResult]) -> None:
     say(
         f"\nLIVE is CPU seconds per second of audio on one core. In the worst case "
         f"({shown(worst.model)}, {worst.sample_rate} Hz) 99.9 % of the hops take less "
-        f"than {worst.p999 / worst.hop_seconds:.1%} of the time there is."
+        f"than {worst.p999 / worst.hop_seconds:.1%} of the time there is "
+        f"({worst.p999_cpu / worst.hop_seconds:.1%} in CPU time: the difference is "
+        "other programs)."
     )
 
 
