@@ -332,7 +332,7 @@ class Denoiser:
         """Do some hops on all channels, then hand out `take` samples."""
         settings = self.settings
         if settings is not self._weighed:
-            self._weights, self._weighed = _weights(settings), settings
+            self._weights, self._weighed = settings.weights, settings
         dry, wet = self._weights
         left, size = self._last - self._first, hops * self._params.hop
         direct = left == 0 and take == size
@@ -422,20 +422,6 @@ def denoise(
     if x.dtype == np.int16:
         return np.clip(np.rint(y * 32768.0), -32768, 32767).astype(np.int16)
     return y.astype(x.dtype, copy=False)
-
-
-def _weights(settings: Settings) -> tuple[float, float]:
-    """Return the weights of input and enhanced spectrum in the output.
-
-    Every setting is a linear combination of the two; removed is the input less what
-    would be heard without it.
-    """
-    if settings.bypass:
-        return 1.0, 0.0
-    enhanced = settings.mix * (1.0 - settings.floor)
-    if settings.removed:
-        return enhanced, -enhanced
-    return 1.0 - enhanced, enhanced
 
 
 def _is_whole(value: object) -> bool:

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from .card import ModelCard
 from .constants import GRID_BINS, GRID_RATE
-from .engine import _weights  # one home for what settings mean
 from .errors import AudioFormatError, ModelError
 from .highband import HighBandRule
 from .model import ENHANCED, FRAME, WHOLE, find_model, read_model
@@ -25,8 +24,8 @@ from .settings import Settings
 from .stft import Analysis, StftParams, Synthesis, silence_bad_samples
 
 _GROUP = 256
-_CHUNK = 1000
-_CONTEXT = 250
+_CHUNK = 500
+_CONTEXT = 125
 
 
 def analyse(x: NDArray[np.float32], params: StftParams) -> NDArray[np.complex64]:
@@ -80,7 +79,7 @@ def _parts(total: int, size: int) -> Iterator[slice]:
 class WholeModel:
     """A loaded model that hears a recording from both ends.
 
-    Long recordings go through it in pieces of 8 s, each with 2 s of sound before and
+    Long recordings go through it in pieces of 4 s, each with 1 s of sound before and
     after it that is heard and thrown away: memory stays bounded, and the loops inside
     TFLite copy what they have done so far in every turn, so that their cost grows with
     the square of the length.
@@ -185,8 +184,9 @@ def denoise_whole(
     for x_one, y_one in zip(columns[0].T, columns[1].T, strict=True):
         y_one[:] = _denoise_channel(x_one, params, whole, settings)
     if np.asarray(x).dtype == np.int16:
-        return np.clip(np.rint(out * 32768.0), -32768, 32767).astype(np.int16)
-    return out
+        out = np.clip(np.rint(out * 32768.0), -32768, 32767).astype(np.int16)
+    result: NDArray[Any] = out
+    return result
 
 
 def _denoise_channel(
@@ -203,6 +203,6 @@ def _denoise_channel(
         rule = HighBandRule(hop_seconds=params.hop_seconds)
         gains = [rule.process(a, b) for a, b in zip(grid, enhanced_grid, strict=True)]
         enhanced[:, bins:] *= np.array(gains, np.float32)[:, None]
-    dry, wet = (np.float32(weight) for weight in _weights(settings))
+    dry, wet = (np.float32(weight) for weight in settings.weights)
     mixed: NDArray[np.complex64] = dry * spectra + wet * enhanced
     return synthesise(mixed, params, x.shape[0])

@@ -52,3 +52,17 @@ class Settings:
         if self.strength_db is None or math.isinf(self.strength_db):
             return 0.0
         return float(10.0 ** (-self.strength_db / 20.0))
+
+    @property
+    def weights(self) -> tuple[float, float]:
+        """Weights of the input and of the enhanced spectrum in the output.
+
+        Every setting is a linear combination of the two; removed is the input less
+        what would be heard without it.
+        """
+        if self.bypass:
+            return 1.0, 0.0
+        enhanced = self.mix * (1.0 - self.floor)
+        if self.removed:
+            return enhanced, -enhanced
+        return 1.0 - enhanced, enhanced

@@ -119,7 +119,7 @@ def test_size_tells_lost_and_doubled_weights(size, quantised, what) -> None:
 
 def test_failing_conversion_says_why(net, capfd: pytest.CaptureFixture[str]) -> None:
     """What goes wrong inside TensorFlow comes out as one error, and output is back."""
-    with pytest.raises(ModelError, match="cannot convert"), export._quiet():
+    with pytest.raises(ModelError, match="cannot convert"), export.quiet():
         print("last words")
         raise RuntimeError("no such op")
     print("heard again")
@@ -150,7 +150,7 @@ def report(name: str) -> dict:
 
 def test_publishing_writes_files_that_load_by_name(net, tmp_path: Path) -> None:
     """Both files, manifest and card agree; a second model leaves the first alone."""
-    publish(net, "small", tmp_path, STORY, [report("small")])
+    publish(net, "small", tmp_path, STORY, [report("small")], steps=4)
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert manifest["default"] == "small"
     assert manifest["models"]["small"]["scores"] == {
@@ -158,7 +158,7 @@ def test_publishing_writes_files_that_load_by_name(net, tmp_path: Path) -> None:
     }
     for name, kind in (("small", "dynamic"), ("small-float32", "float32")):
         model = load_model(name, tmp_path)
-        assert model.card.quantisation == kind and model.group == export.STEPS_FRAMES
+        assert model.card.quantisation == kind and model.group == model.card.steps == 4
         assert model.card.parameters == net.count_params()
     text = (tmp_path / "small.md").read_text()
     for part in (
@@ -180,7 +180,7 @@ def test_nothing_is_written_if_the_gate_refuses(net, tmp_path, monkeypatch) -> N
     """A failed export leaves the folder as it was."""
     monkeypatch.setattr("streamdenoise.train.parity.FLOAT_BOUND", 0.0)
     with pytest.raises(ModelError):
-        publish(net, "small", tmp_path, STORY)
+        publish(net, "small", tmp_path, STORY, steps=4)
     with pytest.raises(ModelError, match="small letters"):
         publish(net, "Small.Net", tmp_path, STORY)
     assert not list(tmp_path.iterdir())

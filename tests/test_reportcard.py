@@ -138,7 +138,7 @@ def test_behaviour_shows_eaten_onsets_and_a_gate_that_lifts_silence(
 
     def dull(x: np.ndarray) -> np.ndarray:
         spectrum = np.fft.rfft(x)
-        spectrum[round(spectrum.size * 4000 / 8000) :] *= 0.1
+        spectrum[round(spectrum.size * 3500 / 8000) :] *= 0.1
         return (0.1 * np.fft.irfft(spectrum, x.size) + 1e-3).astype(np.float32)
 
     assert len(onsets(words(0))) == 3

@@ -11,7 +11,7 @@ import keras  # isort: skip
 
 from streamdenoise.errors import ModelError
 from streamdenoise.train import nets
-from streamdenoise.train.layers import CELLS, UNROLL_LIMIT, Recurrent
+from streamdenoise.train.layers import CELLS, LOOP_LIMIT, Recurrent
 
 KERAS_LAYERS = {
     "gru": keras.layers.GRU,
@@ -34,9 +34,9 @@ def spectra(frames: int, batch: int = 1, seed: int = 0) -> np.ndarray:
 
 
 @pytest.mark.parametrize("cell", list(CELLS))
-@pytest.mark.parametrize("frames", [5, UNROLL_LIMIT + 7])
+@pytest.mark.parametrize("frames", [1, 5, LOOP_LIMIT + 7])
 def test_recurrent_is_keras(cell: str, frames: int) -> None:
-    """With Keras's weights the layer gives Keras's outputs, unrolled or in a loop."""
+    """With Keras's weights the layer gives Keras's outputs, whatever loop it takes."""
     rng = np.random.default_rng(1)
     x = rng.standard_normal((3, frames, 6)).astype(np.float32)
     theirs = KERAS_LAYERS[cell](10, return_sequences=True)

@@ -11,7 +11,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 from streamdenoise.constants import GRID_BINS
@@ -58,11 +58,11 @@ def convert(
     RuntimeMissingError
         If TensorFlow is not installed.
     """
-    keras, tf = _backend()
+    keras, tf = backend()
     archive = keras.export.ExportArchive()
     archive.track(net)
     keys = _add_endpoints(archive, net, steps, tf)
-    with _quiet(), tempfile.TemporaryDirectory() as folder:
+    with quiet(), tempfile.TemporaryDirectory() as folder:
         archive.write_out(folder, verbose=False)
         converter = tf.lite.TFLiteConverter.from_saved_model(
             folder, signature_keys=keys
@@ -76,11 +76,23 @@ def convert(
     return content
 
 
-def _backend() -> tuple[Any, Any]:
+def backend() -> tuple[Any, Any]:
+    """Import Keras and TensorFlow, without their greetings, and return both.
+
+    Raises
+    ------
+    RuntimeMissingError
+        If one of them is not installed.
+    ModelError
+        If Keras runs on something else.
+    """
     try:
-        import keras
-        import tensorflow as tf
-    except ImportError as error:
+        with quiet():
+            import keras
+            import tensorflow as tf
+    except ModelError as error:
+        if not isinstance(error.__cause__, ImportError):
+            raise
         raise RuntimeMissingError(
             "export needs Keras and TensorFlow: pip install 'streamdenoise[train]'"
         ) from error
@@ -149,20 +161,23 @@ def check_size(size: int, parameters: int, *, quantised: bool) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep the converter's chatter, from Python and C++, off stdout and stderr.
 
     If the block fails, the end of it goes into the error.
     """
     sys.stdout.flush()
     sys.stderr.flush()
-    with tempfile.TemporaryFile() as sink:
+    with tempfile.TemporaryFile() as sink, ExitStack() as stack:
         saved = os.dup(1), os.dup(2)
         os.dup2(sink.fileno(), 1)
         os.dup2(sink.fileno(), 2)
         failure: Exception | None = None
         try:
-            yield
+            # Whoever has replaced sys.stdout gets none of it either.
+            text = stack.enter_context(os.fdopen(os.dup(1), "w", 1))
+            with redirect_stdout(text), redirect_stderr(text):
+                yield
         except Exception as error:
             failure = error
         finally:

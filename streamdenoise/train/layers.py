@@ -20,8 +20,9 @@ CELLS = {
     "gru": keras.layers.GRUCell,
 }
 
-UNROLL_LIMIT = 64
-"""Static lengths up to this are unrolled, which TFLite runs without a loop."""
+LOOP_LIMIT = 32
+"""Static lengths up to this run in the loop that TFLite likes best; training
+sequences are longer, and need the loop that every backend can differentiate."""
 
 
 class Recurrent(keras.layers.Layer):  # type: ignore[misc]
@@ -79,12 +80,11 @@ class Recurrent(keras.layers.Layer):  # type: ignore[misc]
             x = ops.flip(x, axis=0)
         frames = x.shape[0]
         projected = ops.matmul(x, self.cell.kernel) + self._input_bias()
-        if frames is not None and frames <= UNROLL_LIMIT:
-            outputs = []
-            for t in range(frames):
-                state = self._advance(projected[t], state)
-                outputs.append(state[0])
-            y = ops.stack(outputs, axis=0)
+        if frames == 1:
+            state = self._advance(projected[0], state)
+            y = state[0][None]
+        elif frames is not None and frames <= LOOP_LIMIT:
+            y, state = self._loop(projected, state)
         else:
 
             def body(carry: list[Any], xt: Any) -> tuple[list[Any], list[Any]]:
@@ -96,6 +96,24 @@ class Recurrent(keras.layers.Layer):  # type: ignore[misc]
             y = y[0]
         if self.reverse:
             y = ops.flip(y, axis=0)
+        return y, state
+
+    def _loop(self, projected: Any, state: list[Any]) -> tuple[Any, list[Any]]:
+        """Run a fixed, short number of frames in a loop that TFLite runs fast.
+
+        A Python loop would do, but then TFLite keeps a packed copy of the weights for
+        every turn.
+        """
+        frames, rows, features = projected.shape
+        rows = state[0].shape[0] if rows is None else rows
+
+        def body(t: Any, y: Any, *carry: Any) -> tuple[Any, ...]:
+            xt = ops.slice(projected, (t, 0, 0), (1, rows, features))[0]
+            new = self._advance(xt, list(carry))
+            return (t + 1, ops.slice_update(y, (t, 0, 0), new[0][None]), *new)
+
+        start = ops.convert_to_tensor(0, "int32"), ops.zeros((frames, rows, self.units))
+        _, y, *state = ops.while_loop(lambda t, *_: t < frames, body, (*start, *state))
         return y, state
 
     def _input_bias(self) -> Any:

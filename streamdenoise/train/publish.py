@@ -53,6 +53,7 @@ def publish(
     reports: Sequence[Mapping[str, Any]] = (),
     *,
     default: bool = False,
+    steps: int = STEPS_FRAMES,
 ) -> dict[str, Parity]:
     """Convert a net, pass it through the gates, and write all files of it.
 
@@ -74,6 +75,8 @@ def publish(
         What ``scripts/evaluate --json`` wrote, one for each set.
     default
         Make this model the one that is used when none is asked for.
+    steps
+        Frames per call of the signature ``steps``.
 
     Returns
     -------
@@ -93,7 +96,7 @@ def publish(
     kinds = {name: "dynamic", f"{name}-float32": "float32"}
     contents, parities = {}, {}
     for full, kind in kinds.items():
-        contents[full] = convert(net, quantised=kind == "dynamic")
+        contents[full] = convert(net, quantised=kind == "dynamic", steps=steps)
         parities[full] = measure_parity(net, contents[full])
         gate(parities[full], quantised=kind == "dynamic")
     entries = {}
@@ -108,7 +111,7 @@ def publish(
             "win_hops": WIN_HOPS,
             "synthesis_hops": SYNTHESIS_HOPS,
             "bins": GRID_BINS,
-            "steps": STEPS_FRAMES if net.causal else 0,
+            "steps": steps if net.causal else 0,
             "causal": net.causal,
             "parameters": int(net.count_params()),
             "states": {n: [1, *s] for n, s in net.state_spec.items()}
