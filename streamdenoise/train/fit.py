@@ -105,14 +105,7 @@ class WaveModel(keras.Model):  # type: ignore[misc]
         """Enhance ``[B, samples]`` into frames ``[B, T, 257, 2]``."""
         return self.net(stft(waves), training=training)
 
-    def compute_loss(
-        self,
-        x: Any = None,
-        y: Any = None,
-        y_pred: Any = None,
-        sample_weight: Any = None,
-        training: bool = True,
-    ) -> Any:
+    def compute_loss(self, x: Any, y: Any, y_pred: Any, *_: Any, **__: Any) -> Any:
         """Return the mean loss of a batch of noisy `x` and clean `y`."""
         return ops.mean(spectral_loss(self.loss_config, x, y, y_pred))
 
@@ -126,14 +119,7 @@ class TutorialModel(WaveModel):
         states = self.net.zero_states(ops.shape(waves)[0])
         return self.net.estimate(x, states, training)
 
-    def compute_loss(
-        self,
-        x: Any = None,
-        y: Any = None,
-        y_pred: Any = None,
-        sample_weight: Any = None,
-        training: bool = True,
-    ) -> Any:
+    def compute_loss(self, x: Any, y: Any, y_pred: Any, *_: Any, **__: Any) -> Any:
         """Return the squared error against the clean magnitude."""
         clean = nets.magnitude(ops.transpose(stft(y), (1, 0, 2, 3)))
         return ops.mean(ops.square(ops.minimum(clean / self.net.peak, 1.0) - y_pred))

@@ -152,6 +152,28 @@ class SpectralNet(keras.Model):  # type: ignore[misc]
         self.recurrents[name] = layer
         self.rows[name] = rows
 
+    def add_stack(self) -> None:
+        """Register the recurrent layers that `stack` runs, with dropout."""
+        c = self.config
+        self.drop = keras.layers.Dropout(c.dropout)
+        for i in range(c.layers):
+            self.add_recurrent(f"rnn_{i}", c.units)
+            if c.bidirectional:
+                self.add_recurrent(f"back_{i}", c.units, reverse=True)
+
+    def stack(self, y: Any, states: States, training: bool) -> Any:
+        """Run recurrent layers one on top of the other, ``[T, B, features]``.
+
+        Both directions of a bidirectional net are averaged, so that the layer above
+        keeps its size.
+        """
+        for i in range(self.config.layers):
+            forward = self.recur(f"rnn_{i}", y, states)
+            if self.config.bidirectional:
+                forward = (forward + self.recur(f"back_{i}", y, states)) * 0.5
+            y = self.drop(forward, training=training)
+        return y
+
 
 def magnitude(x: Any) -> Any:
     """Return ``|x|`` of ``[..., 2]``, with a gradient at zero."""
@@ -164,11 +186,7 @@ class GainNet(SpectralNet):
     def __init__(self, config: NetConfig, **kwargs: Any) -> None:
         super().__init__(config, **kwargs)
         self.dense_in = keras.layers.Dense(config.units, "relu", name="dense_in")
-        self.drop = keras.layers.Dropout(config.dropout)
-        for i in range(config.layers):
-            self.add_recurrent(f"rnn_{i}", config.units)
-            if config.bidirectional:
-                self.add_recurrent(f"back_{i}", config.units, reverse=True)
+        self.add_stack()
         self.head = keras.layers.TimeDistributed(
             keras.layers.Dense(GRID_BINS, "sigmoid", name="gain"), name="head"
         )
@@ -176,11 +194,7 @@ class GainNet(SpectralNet):
     def core(self, x: Any, states: States, training: bool) -> Any:
         """Scale each bin; the phase stays the noisy one."""
         y = self.dense_in(2.0 * ops.power(magnitude(x), COMPRESSION) - 1.0)
-        for i in range(self.config.layers):
-            forward = self.recur(f"rnn_{i}", y, states)
-            if self.config.bidirectional:
-                forward = (forward + self.recur(f"back_{i}", y, states)) * 0.5
-            y = self.drop(forward, training=training)
+        y = self.stack(y, states, training)
         return x * self.head(y)[..., None]
 
 
@@ -194,11 +208,7 @@ class TutorialNet(SpectralNet):
 
     def __init__(self, config: NetConfig, **kwargs: Any) -> None:
         super().__init__(config, **kwargs)
-        self.drop = keras.layers.Dropout(config.dropout)
-        for i in range(config.layers):
-            self.add_recurrent(f"rnn_{i}", config.units)
-            if config.bidirectional:
-                self.add_recurrent(f"back_{i}", config.units, reverse=True)
+        self.add_stack()
         self.head = keras.layers.TimeDistributed(
             keras.layers.Dense(GRID_BINS, "sigmoid", name="magnitude"), name="head"
         )
@@ -217,12 +227,7 @@ class TutorialNet(SpectralNet):
     def estimate(self, x: Any, states: States, training: bool) -> Any:
         """Return the clean magnitude in [0, 1], ``[T, B, bins]``."""
         y = (magnitude(x) - self.mean) / self.deviation
-        for i in range(self.config.layers):
-            forward = self.recur(f"rnn_{i}", y, states)
-            if self.config.bidirectional:
-                forward = (forward + self.recur(f"back_{i}", y, states)) * 0.5
-            y = self.drop(forward, training=training)
-        return self.head(y)
+        return self.head(self.stack(y, states, training))
 
     def core(self, x: Any, states: States, training: bool) -> Any:
         """Put the estimated magnitude on the noisy phase."""
