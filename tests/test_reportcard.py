@@ -93,8 +93,14 @@ def test_two_processes_give_the_same_card(pairs: Path) -> None:
 
 def test_models_and_their_engine_make_a_row(pairs: Path, tiny_model_path: Path) -> None:
     """A model given by path runs through the engine, without lag."""
-    card = evaluate(pairs, [System("tiny", "model", str(tiny_model_path))])
-    assert card.values("tiny", "lag") == [0, 0]
+    path = str(tiny_model_path)
+    rows = [System("tiny", "model", path), System("wide", "model", path, 48000)]
+    card = evaluate(pairs, rows)
+    for name in ("tiny", "wide"):
+        assert card.values(name, "lag") == [0, 0]
+    assert card.values("wide", "si_sdr") == pytest.approx(
+        card.values("tiny", "si_sdr"), abs=0.3
+    )
 
 
 def test_what_is_no_set_is_refused(pairs: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ mono, equally long and aligned. An ``index.csv`` beside them may have the column
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -85,11 +86,15 @@ class System:
         ``"noisy"``, ``"oracle"``, ``"model"`` or ``"folder"``.
     source
         Kind of the oracle, name or path of the model, or the folder.
+    rate
+        Sample rate in Hz that a model runs at; its input is resampled to it, and its
+        output back.
     """
 
     name: str
     kind: str
     source: str = ""
+    rate: int = GRID_RATE
 
     def run(self, pair: Pair, noisy: Audio, clean: Audio) -> Audio:
         """Return the enhanced signal for a pair; a folder's may be of any length."""
@@ -98,7 +103,7 @@ class System:
         if self.kind == "oracle":
             return oracle(clean, noisy, next(k for k in ORACLES if k == self.source))
         if self.kind == "model":
-            return enhancer(self.source)(noisy)
+            return enhancer(self.source, self.rate)(noisy)
         return read_mono(find_audio(Path(self.source), pair.name))
 
 
@@ -109,10 +114,11 @@ def references() -> list[System]:
 
 
 @lru_cache(maxsize=8)
-def enhancer(model: str) -> Callable[[Audio], Audio]:
+def enhancer(model: str, rate: int = GRID_RATE) -> Callable[[Audio], Audio]:
     """Return a function that denoises a 16 kHz signal with a model.
 
     A model that needs whole files is run by `offline`, any other one by the engine.
+    At another `rate` than 16 kHz the signal is resampled there and back.
     """
     from streamdenoise.engine import denoise
     from streamdenoise.model import find_model, load_model
@@ -120,9 +126,20 @@ def enhancer(model: str) -> Callable[[Audio], Audio]:
 
     if find_model(model)[1].causal:
         causal = load_model(model)
-        return lambda x: denoise(x, GRID_RATE, causal)
+        return lambda x: _at_rate(x, rate, lambda y: denoise(y, rate, causal))
     whole = load_whole(model)
-    return lambda x: denoise_whole(x, GRID_RATE, whole)
+    return lambda x: _at_rate(x, rate, lambda y: denoise_whole(y, rate, whole))
+
+
+def _at_rate(x: Audio, rate: int, run: Callable[[Any], Any]) -> Audio:
+    if rate == GRID_RATE:
+        return np.asarray(run(x))
+    from scipy.signal import resample_poly
+
+    factor = math.gcd(rate, GRID_RATE)
+    up, down = rate // factor, GRID_RATE // factor
+    y = resample_poly(run(resample_poly(x, up, down)), down, up)
+    return np.asarray(y[: x.size], x.dtype)
 
 
 def read_mono(path: Path) -> Audio:

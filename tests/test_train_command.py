@@ -1,0 +1,77 @@
+"""The command line of training: recipes by name, options over them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from streamdenoise.train.command import configure, main
+from streamdenoise.train.data import build_pack
+from tests.training import make_corpus
+
+NOTHING = dict.fromkeys(p.name for p in main.params)
+
+
+def options(**given):
+    flags = {name: False for name in ("bidirectional", "no_clip")}
+    return {**NOTHING, **flags, "seed": 1, **given}
+
+
+def test_the_ancestor_is_the_tutorial() -> None:
+    """Two LSTM layers of 256, dropout one half, magnitude to magnitude, plain Adam."""
+    net, fit = configure("tutorial", options())
+    assert (net.kind, net.cell, net.units, net.layers) == ("tutorial", "lstm", 256, 2)
+    assert net.dropout == 0.5
+    assert fit.learning_rate == 1e-3
+
+
+@pytest.mark.parametrize("kind", ["clipnorm", "clipvalue"])
+def test_one_kind_of_clipping_replaces_the_recipe_s(kind: str) -> None:
+    """Keras allows one kind at a time; the option wins over the recipe."""
+    _, fit = configure("base", options(**{kind: 0.5}))
+    assert getattr(fit, kind) == 0.5
+    assert fit.global_clipnorm is None
+    _, fit = configure("base", options(no_clip=True))
+    assert (fit.clipnorm, fit.clipvalue, fit.global_clipnorm) == (None, None, None)
+    _, fit = configure("base", options())
+    assert fit.global_clipnorm == 3.0
+
+
+def test_cells_units_layers_and_mixing_follow_the_options() -> None:
+    """Every option reaches the net or the mixer that it names."""
+    net, fit = configure(
+        "base",
+        options(cell="lstm", units=64, layers=3, bidirectional=True, seconds=2.0),
+    )
+    assert (net.cell, net.units, net.layers) == ("lstm", 64, 3)
+    assert net.bidirectional
+    assert fit.mix.seconds == 2.0
+
+
+def test_a_run_from_the_shell_leaves_what_is_needed_to_go_on(tmp_path: Path) -> None:
+    """The script trains for real, is run again, and says that it goes on."""
+    build_pack(make_corpus(tmp_path / "data"), tmp_path / "pack")
+    script = Path(__file__).parent.parent / "scripts" / "train"
+    command = [sys.executable, str(script), str(tmp_path / "run")]
+    command += ["--pack", str(tmp_path / "pack"), "--units", "4", "--layers", "1"]
+    command += ["--batch", "2", "--seconds", "0.5", "--minutes", "0.02"]
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    files = {path.name for path in (tmp_path / "run").iterdir()}
+    assert {"config.json", "progress.json", "optimizer.npz", "log.csv"} <= files
+    again = subprocess.run(
+        command, check=True, capture_output=True, timeout=300, text=True
+    )
+    assert "goes on at update" in again.stdout
+
+
+def test_an_unknown_recipe_lists_the_known(tmp_path: Path) -> None:
+    """Wrong usage is a usage error that names the choices."""
+    result = CliRunner().invoke(
+        main, [str(tmp_path / "r"), "--pack", str(tmp_path), "--recipe", "best"]
+    )
+    assert result.exit_code == 2
+    assert "tutorial" in result.output
