@@ -17,7 +17,7 @@ NOTHING = dict.fromkeys(p.name for p in main.params)
 
 
 def options(**given):
-    flags = {name: False for name in ("bidirectional", "no_clip")}
+    flags = dict.fromkeys(("bidirectional", "no_clip"), False)
     return {**NOTHING, **flags, "seed": 1, **given}
 
 
