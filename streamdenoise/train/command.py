@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -46,10 +47,11 @@ RECIPES = ("base", "band", "tutorial")
 )
 def main(run: Path, pack: Path, recipe: str, **options: Any) -> None:
     """Train into the folder RUN; a run that is there already goes on."""
+    # The backend reads this while it is imported.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from streamdenoise.errors import StreamDenoiseError
-    from streamdenoise.train.fit import Run, quiet_backend
+    from streamdenoise.train.fit import Run
 
-    quiet_backend()
     net, fit = configure(recipe, options)
     try:
         trainer = Run(

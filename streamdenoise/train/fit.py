@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -286,13 +286,17 @@ class Run:
             f"{self.progress['seconds'] / 3600:.1f} h of audio seen"
         )
 
-    def validate(self, sequences: int = 64, batch: int = 16) -> tuple[float, ...]:
-        """Return loss, SI-SDR and its gain over the input, on fixed mixtures."""
+    @cached_property
+    def _mixtures(self) -> list[tuple[Any, Any]]:
+        """Validation batches; fixed, so they are mixed once."""
         mix = MixConfig(snr_mean=7.5, snr_deviation=5.0, noise_only=0.0, clean_only=0.0)
         mixer = Mixer(Pack.open(self.pack), mix, valid=True, seed=7)
+        return [mixer.batch(number, 16) for number in range(4)]
+
+    def validate(self) -> tuple[float, ...]:
+        """Return loss, SI-SDR and its gain over the input, on fixed mixtures."""
         rows = []
-        for number in range(sequences // batch):
-            noisy, clean = mixer.batch(number, batch)
+        for noisy, clean in self._mixtures:
             enhanced = self.net(stft(noisy))
             loss = spectral_loss(self.config.loss, noisy, clean, enhanced)
             wave = np.asarray(istft(enhanced))
@@ -351,8 +355,3 @@ def _si_sdr(target: Any, estimate: Any) -> Any:
     signal = target * scale[:, None]
     error = np.sum((estimate - signal) ** 2, -1) + 1e-9
     return 10.0 * np.log10((np.sum(signal**2, -1) + 1e-9) / error)
-
-
-def quiet_backend() -> None:
-    """Keep backends from talking on stderr; call before they are imported."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
