@@ -31,7 +31,7 @@ KINDS = {
     "lstm": nets.NetConfig(cell="lstm", units=24, layers=1),
     "simple_rnn": nets.NetConfig(cell="simple_rnn", units=24, layers=1),
     "tutorial": nets.NetConfig(kind="tutorial", cell="lstm", units=16),
-    "band": nets.NetConfig(kind="band", channels=8, units=16, layers=1),
+    "filter": nets.NetConfig(kind="filter", units=16, layers=1, filter_bins=48),
     "whole": nets.NetConfig(units=16, layers=1, bidirectional=True),
 }
 STORY = Story(

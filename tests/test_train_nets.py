@@ -22,8 +22,8 @@ CONFIGS = [
     nets.NetConfig("gain", "gru", 16, 2),
     nets.NetConfig("gain", "lstm", 12, 1),
     nets.NetConfig("gain", "simple_rnn", 12, 2),
-    nets.NetConfig("band", "gru", 8, 2, channels=6),
-    nets.NetConfig("band", "lstm", 0, 1, channels=4),
+    nets.NetConfig("filter", "gru", 8, 2, filter_bins=40),
+    nets.NetConfig("filter", "lstm", 10, 1, taps=1),
     nets.NetConfig("tutorial", "lstm", 16, 2, dropout=0.5),
 ]
 
@@ -66,14 +66,55 @@ def test_step_by_step_is_whole_sequence(config: nets.NetConfig) -> None:
         np.testing.assert_allclose(np.asarray(y), whole[:, t], atol=2e-5)
 
 
-@pytest.mark.parametrize("config", CONFIGS[3:5], ids=str)
-def test_a_band_net_never_amplifies(config: nets.NetConfig) -> None:
-    """No bin of a band net's output is louder than the same bin of its input."""
-    net = nets.build(config)
-    net.set_weights([w + 0.5 for w in net.get_weights()])
-    x = spectra(12)
-    y = np.asarray(net(x))
-    assert np.all(np.hypot(*y.T) <= np.hypot(*x.T) * (1 + 1e-5))
+def test_a_filter_net_does_not_know_the_level() -> None:
+    """Louder input gives louder output and changes nothing else, down to the floor."""
+    net = nets.build(CONFIGS[3])
+    x = spectra(40)
+    usual = np.asarray(net(x))
+    for gain in (0.1, 30.0):
+        scaled = np.asarray(net(x * np.float32(gain))) / gain
+        np.testing.assert_allclose(scaled, usual, atol=2e-4)
+
+
+@pytest.mark.parametrize("frames", [1, 7, 40, 600])
+def test_a_running_level_is_the_same_in_every_loop(frames: int) -> None:
+    """One frame, a block, or a scan: the level of the last frame agrees."""
+    net = nets.build(CONFIGS[3])
+    x = spectra(600, batch=2)
+    states = net.zero_states(2)
+    for at in range(0, 600, frames):
+        states = net.run(x[:, at : at + frames], states)[1]
+    loud = (np.hypot(x[..., 0], x[..., 1]) ** 0.3).mean(axis=-1)
+    leak = np.exp(-0.008 / 2.5) ** np.arange(599, -1, -1)
+    expected = (loud * leak).sum(axis=1) / leak.sum()
+    got = np.asarray(states["level"])
+    np.testing.assert_allclose(got[:, 0] / got[:, 1], expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["gain", "filter"])
+@pytest.mark.parametrize("cell", list(CELLS))
+def test_a_grown_net_begins_as_the_small_one(kind: str, cell: str) -> None:
+    """Wider, and with more taps: the output is the small net's until it is trained."""
+    small = nets.build(nets.NetConfig(kind, cell, 12, 2, filter_bins=20))
+    rng = np.random.default_rng(2)
+    small.set_weights(
+        [w + 0.1 * rng.standard_normal(w.shape) for w in small.get_weights()]
+    )
+    grown = nets.grow(small, nets.NetConfig(kind, cell, 17, 2, 4, 20))
+    x = spectra(20)
+    np.testing.assert_allclose(np.asarray(grown(x)), np.asarray(small(x)), atol=1e-5)
+    with pytest.raises(ModelError, match="shrink"):
+        nets.grow(grown, small.config)
+
+
+def test_a_gain_net_grows_into_a_filter_net() -> None:
+    """At the usual level a filter net grown from a gain net begins as that net."""
+    small = nets.build(nets.NetConfig("gain", "gru", 12, 2))
+    grown = nets.grow(small, nets.NetConfig("filter", "gru", 12, 2))
+    x = np.full((1, 9, 257, 2), 0.6 ** (1 / 0.3) / np.sqrt(2.0), np.float32)
+    np.testing.assert_allclose(np.asarray(grown(x)), np.asarray(small(x)), rtol=1e-4)
+    with pytest.raises(ModelError, match="bins"):
+        nets.grow(grown, nets.NetConfig("filter", "gru", 12, 2, filter_bins=97))
 
 
 def test_silence_stays_silence_and_finite() -> None:
@@ -132,8 +173,8 @@ def test_unknown_and_impossible_nets_are_refused(tmp_path) -> None:
     """What cannot be built ends in a sentence that names the choices."""
     with pytest.raises(ModelError, match="gain"):
         nets.build(nets.NetConfig("transformer"))
-    with pytest.raises(ModelError, match="bidirectional"):
-        nets.build(nets.NetConfig("band", bidirectional=True))
+    with pytest.raises(ValueError, match="taps"):
+        nets.build(nets.NetConfig("filter", taps=0))
     with pytest.raises(ValueError, match="lstm"):
         nets.build(nets.NetConfig("gain", "mgu"))
     with pytest.raises(ModelError, match=r"config\.json"):

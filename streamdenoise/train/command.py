@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-RECIPES = ("base", "band", "tutorial")
+RECIPES = ("base", "filter", "tutorial")
 
 
 @click.command()
@@ -26,7 +26,8 @@ RECIPES = ("base", "band", "tutorial")
 @click.option("--cell", type=click.Choice(["simple_rnn", "lstm", "gru"]))
 @click.option("--units", type=int, help="Units of each recurrent layer.")
 @click.option("--layers", type=int, help="Recurrent layers.")
-@click.option("--channels", type=int, help="Features of each band.")
+@click.option("--taps", type=int, help="Frames that the filter spans.")
+@click.option("--filter-bins", type=int, help="Bins that the filter acts on.")
 @click.option("--dropout", type=float)
 @click.option("--bidirectional", is_flag=True, help="Offline upper bound.")
 @click.option("--clipnorm", type=float, help="Clip each gradient by its norm.")
@@ -74,13 +75,13 @@ def configure(recipe: str, options: dict[str, Any]) -> tuple[Any, Any]:
 
     net = {
         "base": NetConfig("gain", "gru", units=256, layers=2),
-        "band": NetConfig("band", "gru", units=128, layers=2, channels=32),
+        "filter": NetConfig("filter", "gru", units=256, layers=2),
         "tutorial": NetConfig("tutorial", "lstm", units=256, layers=2, dropout=0.5),
     }[recipe]
     fit = FitConfig(seed=options["seed"])
     if recipe == "tutorial":
         fit = replace(fit, learning_rate=1e-3)
-    names = ("cell", "units", "layers", "channels", "dropout")
+    names = ("cell", "units", "layers", "taps", "filter_bins", "dropout")
     net = replace(net, **{n: options[n] for n in names if options[n] is not None})
     net = replace(net, bidirectional=options["bidirectional"])
     if options["no_clip"] or options["clipnorm"] or options["clipvalue"]:

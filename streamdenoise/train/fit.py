@@ -153,6 +153,9 @@ class Run:
         What to train and how; a run that goes on keeps its net.
     say
         Receives one line of progress now and then.
+    start_from
+        Run folder or compact checkpoint that a new run takes its weights from; the
+        net is grown to `net_config` where that is larger.
     """
 
     def __init__(
@@ -172,6 +175,8 @@ class Run:
             self.net = nets.load(folder, "last")
         elif start_from is not None:
             self.net = nets.load(start_from)
+            if self.net.config != net_config:
+                self.net = nets.grow(self.net, net_config)
         else:
             self.net = nets.build(net_config)
             if net_config.kind == "tutorial":

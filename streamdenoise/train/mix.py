@@ -50,8 +50,8 @@ class MixConfig:
     snr_deviation: float = 7.0
     level_low: float = -42.0
     level_high: float = -14.0
-    noise_only: float = 0.04
-    clean_only: float = 0.03
+    noise_only: float = 0.08
+    clean_only: float = 0.06
     voice: float = 0.5
     equalise: float = 0.6
     lowpass: float = 0.1

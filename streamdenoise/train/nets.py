@@ -1,15 +1,9 @@
-"""The nets: all map noisy spectra to enhanced spectra and carry explicit state.
-
-Every net is one function, `SpectralNet.run`: frames and states in, enhanced frames
-and new states out. Training runs whole sequences from zero states, the exported
-``step`` runs one frame, ``steps`` a few: the same code, so they cannot disagree.
-Layers, and everything in between, use `keras.ops` only.
-"""
+"""The nets, by name: how one is built, kept, loaded and grown."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,165 +13,14 @@ from keras import ops
 
 from streamdenoise.constants import GRID_BINS
 from streamdenoise.errors import ModelError
-from streamdenoise.train.layers import Recurrent
-
-States = dict[str, Any]
-
-COMPRESSION = 0.3
-_TINY = 1e-10
-
-
-@dataclass(frozen=True)
-class NetConfig:
-    """What a net is made of; enough to build it again.
-
-    Attributes
-    ----------
-    kind
-        ``"gain"`` (one Dense, recurrent layers, one gain per bin), ``"band"``
-        (recurrent layers shared over bands, complex mask) or ``"tutorial"``
-        (magnitude to magnitude).
-    cell
-        ``"gru"``, ``"lstm"`` or ``"simple_rnn"``.
-    units
-        Units of each recurrent layer; of the full-band layer for ``"band"``.
-    layers
-        Recurrent layers, or blocks for ``"band"``.
-    channels
-        Features of each band (``"band"`` only).
-    dropout
-        Share of units dropped while training.
-    bidirectional
-        Also run backwards in time: an upper bound for files, never live.
-    """
-
-    kind: str = "gain"
-    cell: str = "gru"
-    units: int = 256
-    layers: int = 2
-    channels: int = 32
-    dropout: float = 0.0
-    bidirectional: bool = False
-
-
-class SpectralNet(keras.Model):  # type: ignore[misc]
-    """Base of all nets.
-
-    Subclasses create layers in ``__init__`` and define `core`, which works on
-    time-major spectra ``[T, B, bins, 2]``.
-    """
-
-    def __init__(self, config: NetConfig, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.config = config
-        self.recurrents: dict[str, Recurrent] = {}
-        self.rows: dict[str, int] = {}
-
-    @property
-    def causal(self) -> bool:
-        """Whether the net can run frame by frame."""
-        return not self.config.bidirectional
-
-    @property
-    def state_spec(self) -> dict[str, tuple[int, ...]]:
-        """Name and shape (without batch) of each state tensor."""
-        spec: dict[str, tuple[int, ...]] = {}
-        for name, layer in self.recurrents.items():
-            rows = self.rows[name]
-            shape = (layer.units,) if rows == 1 else (rows, layer.units)
-            for part in layer.state_names:
-                spec[f"{name}_{part}"] = shape
-        return spec
-
-    def zero_states(self, batch: int) -> States:
-        """Return initial states for `batch` independent streams."""
-        return {k: ops.zeros((batch, *s)) for k, s in self.state_spec.items()}
-
-    def call(self, spectra: Any, training: bool = False) -> Any:
-        """Enhance whole sequences ``[B, T, bins, 2]`` from zero states."""
-        states = self.zero_states(ops.shape(spectra)[0])
-        return self.run(spectra, states, training=training)[0]
-
-    def run(
-        self, spectra: Any, states: States, training: bool = False
-    ) -> tuple[Any, States]:
-        """Enhance frames from given states.
-
-        Parameters
-        ----------
-        spectra
-            Noisy frames ``[B, T, bins, 2]`` (real, imaginary), grid scale.
-        states
-            One tensor ``[B, *shape]`` per entry of `state_spec`.
-        training
-            Whether dropout is active.
-
-        Returns
-        -------
-        tuple
-            Enhanced frames of the input's shape, and the states after them.
-        """
-        out = dict(states)
-        x = ops.transpose(spectra, (1, 0, 2, 3))
-        y = self.core(x, out, training)
-        return ops.transpose(y, (1, 0, 2, 3)), out
-
-    def step(self, frame: Any, states: States) -> tuple[Any, States]:
-        """Enhance one frame ``[B, bins, 2]`` from given states."""
-        y, states = self.run(frame[:, None], states)
-        return y[:, 0], states
-
-    def core(self, x: Any, states: States, training: bool) -> Any:
-        """Map time-major spectra; reads and replaces entries of `states`."""
-        raise NotImplementedError
-
-    def recur(self, name: str, x: Any, states: States) -> Any:
-        """Run the recurrent layer `name` on ``[T, B, (rows,) features]``."""
-        layer, rows = self.recurrents[name], self.rows[name]
-        keys = [f"{name}_{part}" for part in layer.state_names]
-        shape = ops.shape(x)
-        flat = ops.reshape(x, (shape[0], -1, shape[-1])) if rows > 1 else x
-        state = [ops.reshape(states[k], (-1, layer.units)) for k in keys]
-        y, state = layer(flat, state)
-        for key, value in zip(keys, state, strict=True):
-            states[key] = ops.reshape(value, ops.shape(states[key]))
-        return ops.reshape(y, (*shape[:-1], layer.units)) if rows > 1 else y
-
-    def add_recurrent(
-        self, name: str, units: int, *, rows: int = 1, reverse: bool = False
-    ) -> None:
-        """Register a recurrent layer with `rows` independent rows per stream."""
-        layer = Recurrent(self.config.cell, units, reverse=reverse, name=name)
-        setattr(self, name, layer)  # Keras tracks layers that are attributes.
-        self.recurrents[name] = layer
-        self.rows[name] = rows
-
-    def add_stack(self) -> None:
-        """Register the recurrent layers that `stack` runs, with dropout."""
-        c = self.config
-        self.drop = keras.layers.Dropout(c.dropout)
-        for i in range(c.layers):
-            self.add_recurrent(f"rnn_{i}", c.units)
-            if c.bidirectional:
-                self.add_recurrent(f"back_{i}", c.units, reverse=True)
-
-    def stack(self, y: Any, states: States, training: bool) -> Any:
-        """Run recurrent layers one on top of the other, ``[T, B, features]``.
-
-        Both directions of a bidirectional net are averaged, so that the layer above
-        keeps its size.
-        """
-        for i in range(self.config.layers):
-            forward = self.recur(f"rnn_{i}", y, states)
-            if self.config.bidirectional:
-                forward = (forward + self.recur(f"back_{i}", y, states)) * 0.5
-            y = self.drop(forward, training=training)
-        return y
-
-
-def magnitude(x: Any) -> Any:
-    """Return ``|x|`` of ``[..., 2]``, with a gradient at zero."""
-    return ops.sqrt(x[..., 0] * x[..., 0] + x[..., 1] * x[..., 1] + _TINY)
+from streamdenoise.train.filternet import FilterNet
+from streamdenoise.train.spectral import (
+    COMPRESSION,
+    NetConfig,
+    SpectralNet,
+    States,
+    magnitude,
+)
 
 
 class GainNet(SpectralNet):
@@ -235,137 +78,7 @@ class TutorialNet(SpectralNet):
         return x * scale[..., None]
 
 
-BAND_SPLIT = ((64, 4), (64, 8), (128, 16))
-"""Bins 1 to 256 in three regions: (bins, bins of one band). 32 bands in all."""
-
-
-class BandNet(SpectralNet):
-    """Recurrent layers shared over bands, mixed across bands, and a complex mask.
-
-    Bins 1 to 256 are cut into bands that widen with frequency. Each band is coded
-    into a few features together with its neighbours' bins; blocks then alternate a
-    recurrent layer over time, whose weights all bands share, with a dense layer
-    across bands. One full-band recurrent layer gives every band the same long
-    memory of the scene. The mask is a gain in [0, 1] and a turn of at most a right
-    angle, so the output is never louder than the input in any bin.
-
-    The idea of one small recurrence shared by all bands, interleaved with mixing
-    across frequency, is that of dual-path and sub-band nets (Luo, Chen and
-    Yoshioka 2020; Rong et al., GTCRN, 2024); the layout is our own.
-    """
-
-    def __init__(self, config: NetConfig, **kwargs: Any) -> None:
-        super().__init__(config, **kwargs)
-        c = config.channels
-        self.counts = [bins // width for bins, width in BAND_SPLIT]
-        self.bands = sum(self.counts)
-        self.encoders = [
-            keras.layers.Dense(c, "relu", name=f"encoder_{i}")
-            for i in range(len(BAND_SPLIT))
-        ]
-        self.position = self.add_weight(
-            shape=(self.bands, c), initializer="zeros", name="position"
-        )
-        self.outs, self.mixes, self.merges = [], [], []
-        for i in range(config.layers):
-            self.add_recurrent(f"band_{i}", c, rows=self.bands)
-            self.outs.append(keras.layers.Dense(c, name=f"out_{i}"))
-            self.mixes.append(
-                keras.layers.Dense(self.bands, "relu", name=f"mix_{i}")
-            )
-            self.merges.append(keras.layers.Dense(c, name=f"merge_{i}"))
-        if config.units:
-            self.squeeze = keras.layers.Dense(4, "relu", name="squeeze")
-            self.add_recurrent("full", config.units)
-            self.spread = keras.layers.Dense(self.bands * c, name="spread")
-        self.decoders = [
-            keras.layers.Dense(2 * width, name=f"decoder_{i}")
-            for i, (_, width) in enumerate(BAND_SPLIT)
-        ]
-
-    def core(self, x: Any, states: States, training: bool) -> Any:
-        """Multiply by a complex mask; bin 0 takes the mask of bin 1."""
-        coded = self._encode(x)
-        y = coded + self.position
-        for i in range(self.config.layers):
-            y = y + self.outs[i](self.recur(f"band_{i}", y, states))
-            across = self.mixes[i](ops.swapaxes(y, -1, -2))
-            y = y + self.merges[i](ops.swapaxes(across, -1, -2))
-            if i == 0 and self.config.units:
-                y = y + self._scene(y, states)
-        return self._mask(x, self._decode(ops.concatenate([y, coded], axis=-1)))
-
-    def _encode(self, x: Any) -> Any:
-        """Code compressed bins into ``[T, B, bands, channels]``."""
-        level = magnitude(x)
-        gain = ops.power(level, COMPRESSION - 1.0)[..., None]
-        features = ops.concatenate(
-            [x * gain, ops.power(level, COMPRESSION)[..., None]], axis=-1
-        )[..., 1:, :]
-        coded, at = [], 0
-        for layer, count, (bins, width) in zip(
-            self.encoders, self.counts, BAND_SPLIT, strict=True
-        ):
-            coded.append(layer(_patches(features, at, count, width)))
-            at += bins
-        return ops.concatenate(coded, axis=-2)
-
-    def _scene(self, y: Any, states: States) -> Any:
-        """Return what the full-band layer adds to every band."""
-        shape = ops.shape(y)
-        squeezed = ops.reshape(self.squeeze(y), (*shape[:2], self.bands * 4))
-        return ops.reshape(self.spread(self.recur("full", squeezed, states)), shape)
-
-    def _decode(self, y: Any) -> Any:
-        """Turn band features into two numbers per bin, ``[T, B, 257, 2]``."""
-        edge = ops.zeros_like(y[..., :1, :])
-        y = ops.concatenate(
-            [
-                ops.concatenate([edge, y[..., :-1, :]], axis=-2),
-                y,
-                ops.concatenate([y[..., 1:, :], edge], axis=-2),
-            ],
-            axis=-1,
-        )
-        parts, at = [], 0
-        for layer, count, (bins, _) in zip(
-            self.decoders, self.counts, BAND_SPLIT, strict=True
-        ):
-            part = layer(y[..., at : at + count, :])
-            parts.append(ops.reshape(part, (*ops.shape(part)[:2], bins, 2)))
-            at += count
-        mask = ops.concatenate(parts, axis=-2)
-        return ops.concatenate([mask[..., :1, :], mask], axis=-2)
-
-    @staticmethod
-    def _mask(x: Any, raw: Any) -> Any:
-        """Apply gain and turn."""
-        turn = raw[..., 1]
-        gain = ops.sigmoid(raw[..., 0] + 1.0) * ops.rsqrt(1.0 + turn * turn)
-        real, imag = x[..., 0], x[..., 1]
-        return ops.stack(
-            [gain * (real - turn * imag), gain * (imag + turn * real)], axis=-1
-        )
-
-
-def _patches(features: Any, start: int, count: int, width: int) -> Any:
-    """Cut `count` bands of `width` bins, each with half a band on either side."""
-    half = width // 2
-    low, high = start - half, start + count * width + half
-    pad = [[0, 0]] * (len(features.shape) - 2) + [
-        [max(0, -low), max(0, high - features.shape[-2])],
-        [0, 0],
-    ]
-    wide = ops.pad(features, pad)[..., max(low, 0) : max(low, 0) + high - low, :]
-    shape = ops.shape(wide)
-    # Half-bands: band k is half-bands 2k, 2k+1, 2k+2 and 2k+3 around its middle.
-    halves = ops.reshape(wide, (*shape[:2], 2 * count + 2, half * shape[-1]))
-    return ops.concatenate(
-        [halves[..., i : i + 2 * count : 2, :] for i in range(4)], axis=-1
-    )
-
-
-KINDS = {"gain": GainNet, "band": BandNet, "tutorial": TutorialNet}
+KINDS = {"gain": GainNet, "filter": FilterNet, "tutorial": TutorialNet}
 
 
 def build(config: NetConfig) -> SpectralNet:
@@ -374,12 +87,10 @@ def build(config: NetConfig) -> SpectralNet:
     Raises
     ------
     ModelError
-        If the kind is unknown, or the kind has no bidirectional form.
+        If the kind is unknown.
     """
     if config.kind not in KINDS:
         raise ModelError(f"no net is called {config.kind!r}; choose from {list(KINDS)}")
-    if config.bidirectional and config.kind == "band":
-        raise ModelError("a band net has no bidirectional form; use kind 'gain'")
     net = KINDS[config.kind](config)
     net(np.zeros((1, 2, GRID_BINS, 2), np.float32))
     return net
@@ -433,3 +144,59 @@ def load(folder: str | Path, name: str | None = None) -> SpectralNet:
         name = "ema" if (folder / "ema.weights.h5").is_file() else "last"
     net.load_weights(folder / f"{name}.weights.h5")
     return net
+
+
+_GATES = {"simple_rnn": 1, "lstm": 4, "gru": 3}
+
+
+def grow(small: SpectralNet, config: NetConfig) -> SpectralNet:
+    """Build a larger net that does what a small one does, to train on from there.
+
+    Weights of the same name are carried over. Where a layer is wider, what is new
+    hears everything, and nobody listens to it yet: outputs stay the same while the
+    gradient already reaches it. Layers that only the large net has must begin by
+    doing nothing; those of `FilterNet` do.
+
+    Parameters
+    ----------
+    small
+        A trained net of the same cell, with no more units or layers.
+    config
+        Of the large net.
+
+    Raises
+    ------
+    ModelError
+        If a layer would have to shrink, or the filter's bins differ.
+    """
+    if small.config.kind == config.kind == "filter":
+        have, want = small.config.filter_bins, config.filter_bins
+        if have != want:
+            raise ModelError(f"a filter over {have} bins cannot grow to {want} bins")
+    net = build(config)
+    known = {_name_of(v): np.asarray(v) for v in small.weights}
+    for variable in net.weights:
+        name = _name_of(variable)
+        if name not in known:
+            continue
+        gates = _GATES[config.cell] if name.startswith(("rnn_", "back_")) else 1
+        variable.assign(_widened(known[name], np.asarray(variable), gates, name))
+    return net
+
+
+def _name_of(variable: Any) -> str:
+    """Return the layer and the weight: cells and nets are numbered as they are built."""
+    parts = str(variable.path).split("/")
+    return "/".join(dict.fromkeys((parts[1], parts[-1])))
+
+
+def _widened(old: Any, new: Any, gates: int, name: str) -> Any:
+    """Put a small weight into the leading corner of a large one, gate by gate."""
+    old, new = (w.reshape(*w.shape[:-1], gates, -1) for w in (old, new))
+    if any(a > b for a, b in zip(old.shape, new.shape, strict=True)):
+        raise ModelError(f"{name} would have to shrink: choose a larger net")
+    corner = tuple(slice(0, size) for size in old.shape)
+    out = new.copy()
+    out[..., : old.shape[-1]] = 0.0
+    out[corner] = old
+    return out.reshape(*out.shape[:-2], -1)

@@ -1,0 +1,167 @@
+"""Our own net: level-free features, a gated recurrent core, a filter over frames."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from streamdenoise.constants import GRID_BINS, GRID_HOP, GRID_WIN, HOP_SECONDS
+from streamdenoise.train.spectral import COMPRESSION, NetConfig, SpectralNet, States
+
+MEMORY_SECONDS = 2.5
+"""Time constant of the running level."""
+
+USUAL_LEVEL = 0.6
+"""Features are scaled to this mean: what full-range speech in noise has by itself."""
+
+LEVEL_FLOOR = 0.06
+"""Lowest running level: the dither of 16 bits. Quieter sound is not turned up."""
+
+_TINY = 1e-10
+_BLOCK_LIMIT = 512
+
+
+class FilterNet(SpectralNet):
+    """Dense, recurrent layers, a gain per bin, and a filter over time at low bins.
+
+    *Features.* Compressed magnitudes, divided by their own running mean over bins and
+    time: what the net does cannot depend on the recording level. For the lowest
+    `filter_bins`, also by how much the phase moved on since the last frame, beyond
+    what the middle of the bin would: steady for a harmonic, random for noise.
+
+    *Output.* ``gain * (x[t] + sum_k w[k] x[t - k])`` with complex ``w`` over the
+    last `taps` frames at the lowest bins, a gain in [0, 1] alone above them. Over
+    overlapping frames, such a filter sees finer than one window can: between the
+    harmonics of a voice. Multi-frame filters of this kind are from Mack and Habets,
+    "Deep filtering for speech signals" (2020); to put them under the gain, so that
+    the gain alone silences, is our choice.
+
+    All that a `GainNet` lacks begins at zero, so that one can be grown into this.
+    """
+
+    def __init__(self, config: NetConfig, **kwargs: Any) -> None:
+        super().__init__(config, **kwargs)
+        bins, taps = config.filter_bins, config.taps
+        if not 1 <= bins <= GRID_BINS or taps < 1:
+            raise ValueError(f"filter of {taps} taps over {bins} bins cannot be made")
+        self.dense_in = keras.layers.Dense(config.units, "relu", name="dense_in")
+        self.add_stack()
+        self.skips = [
+            self.add_weight(shape=(config.units,), initializer="zeros", name=f"skip_{i}")
+            for i in range(1, config.layers)
+        ]
+        self.head = keras.layers.TimeDistributed(
+            keras.layers.Dense(GRID_BINS, "sigmoid", name="gain"), name="head"
+        )
+        self.filter = keras.layers.Dense(
+            2 * bins * taps, "tanh", kernel_initializer="zeros", name="filter"
+        )
+
+    @property
+    def state_spec(self) -> dict[str, tuple[int, ...]]:
+        """States of the recurrent layers, the running level, and past frames."""
+        past = max(1, self.config.taps - 1)
+        return {
+            **super().state_spec,
+            "level": (2,),
+            "past": (past, self.config.filter_bins, 2),
+        }
+
+    def core(self, x: Any, states: States, training: bool) -> Any:
+        """Scale each bin, after the low ones have been filtered."""
+        bins, taps = self.config.filter_bins, self.config.taps
+        real, imag = x[..., 0], x[..., 1]
+        lows = self._with_past(x, states)
+        y = self.dense_in(self._features(real, imag, lows, states))
+        for i in range(self.config.layers):
+            above = self.layer(i, y, states, training)
+            y = above + self.skips[i - 1] * y if i else above
+        gain = self.head(y)
+        weights = self.filter(y)
+        low_real, low_imag = real[..., :bins], imag[..., :bins]
+        for k in range(taps):
+            a, b = self._delayed(lows, k)
+            at = 2 * k * bins
+            u, v = weights[..., at : at + bins], weights[..., at + bins : at + 2 * bins]
+            low_real = low_real + u * a - v * b
+            low_imag = low_imag + u * b + v * a
+        if bins < GRID_BINS:
+            low_real = ops.concatenate([low_real, real[..., bins:]], axis=-1)
+            low_imag = ops.concatenate([low_imag, imag[..., bins:]], axis=-1)
+        return ops.stack([gain * low_real, gain * low_imag], axis=-1)
+
+    def _with_past(self, x: Any, states: States) -> tuple[Any, Any]:
+        """Return real and imaginary low bins with the past frames in front."""
+        low = x[:, :, : self.config.filter_bins]
+        past = ops.transpose(states["past"], (1, 0, 2, 3))
+        both = ops.concatenate([past, low], axis=0)
+        # The last frames, counted from the end: `low` may be shorter than the past.
+        keep = self.state_spec["past"][0]
+        states["past"] = ops.transpose(both[-keep:], (1, 0, 2, 3))
+        return both[..., 0], both[..., 1]
+
+    def _delayed(self, lows: tuple[Any, Any], frames: int) -> tuple[Any, Any]:
+        """Return the low bins as they were so many frames ago."""
+        start = self.state_spec["past"][0] - frames
+        if not frames:
+            return lows[0][start:], lows[1][start:]
+        return lows[0][start:-frames], lows[1][start:-frames]
+
+    def _features(
+        self, real: Any, imag: Any, lows: tuple[Any, Any], states: States
+    ) -> Any:
+        """Return ``[T, B, 257 + 2 filter_bins]``."""
+        bins = self.config.filter_bins
+        log_power = ops.log(real * real + imag * imag + _TINY)
+        loud = ops.exp((COMPRESSION / 2) * log_power)
+        mean = ops.maximum(self._level(ops.mean(loud, axis=-1), states), LEVEL_FLOOR)
+        loud = loud * (USUAL_LEVEL / mean)[..., None]
+        a, b = self._delayed(lows, 0)
+        c, d = self._delayed(lows, 1)
+        turn_real, turn_imag = a * c + b * d, b * c - a * d
+        # The middle of bin k turns by this much in a hop.
+        angle = 2.0 * math.pi * GRID_HOP / GRID_WIN * np.arange(bins)
+        cos, sin = (np.float32(np.round(f(angle), 6)) for f in (np.cos, np.sin))
+        size = ops.rsqrt(turn_real * turn_real + turn_imag * turn_imag + _TINY**2)
+        size = size * loud[..., :bins]
+        return ops.concatenate(
+            [
+                2.0 * loud - 1.0,
+                (turn_real * cos + turn_imag * sin) * size,
+                (turn_imag * cos - turn_real * sin) * size,
+            ],
+            axis=-1,
+        )
+
+    def _level(self, now: Any, states: States) -> Any:
+        """Return the running mean of `now`, ``[T, B]``, up to each frame.
+
+        A leaky sum over a leaky count, so that the first frame counts in full.
+        """
+        keep = math.exp(-HOP_SECONDS / MEMORY_SECONDS)
+        old = states["level"]
+        frames = now.shape[0]
+        pairs = ops.stack([now, ops.ones_like(now)], axis=-1)
+        if frames == 1:
+            sums = (keep * old + pairs[0])[None]
+        elif frames is not None and frames <= _BLOCK_LIMIT:
+            t = np.arange(frames)
+            lag = t[:, None] - t[None, :]
+            leak = np.where(lag >= 0, keep ** np.maximum(lag, 0), 0.0)
+            flat = ops.reshape(pairs, (frames, -1))
+            sums = ops.reshape(
+                ops.matmul(np.float32(leak), flat), ops.shape(pairs)
+            ) + np.float32(keep ** (t + 1.0))[:, None, None] * old
+        else:
+
+            def body(carry: Any, pair: Any) -> tuple[Any, Any]:
+                carry = keep * carry + pair
+                return carry, carry
+
+            _, sums = ops.scan(body, old, pairs)
+        states["level"] = sums[-1]
+        return sums[..., 0] / sums[..., 1]
