@@ -54,6 +54,32 @@ def test_recurrent_is_keras(cell: str, frames: int) -> None:
     )
 
 
+def test_the_gradient_that_is_written_out_is_the_derived_one() -> None:
+    """The GRU's own backward pass gives what the backend derives from the loop."""
+    if keras.backend.backend() != "jax":
+        pytest.skip("the gradient is compared on JAX (set KERAS_BACKEND=jax)")
+    import jax
+
+    layer = Recurrent("gru", 10)
+    layer.build((None, None, 6))
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((LOOP_LIMIT + 9, 3, 6)).astype(np.float32)
+    start = rng.standard_normal((3, 10)).astype(np.float32)
+
+    def loss(frames: object, state: object, block: int) -> object:
+        total, carry = 0.0, [state]
+        for at in range(0, len(x), block):
+            y, carry = layer(frames[at : at + block], carry)
+            total = total + (y * y).sum()
+        return total
+
+    ours, derived = (
+        jax.grad(loss, (0, 1))(x, start, block) for block in (len(x), LOOP_LIMIT // 32)
+    )
+    for a, b in zip(ours, derived, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("config", CONFIGS, ids=str)
 def test_step_by_step_is_whole_sequence(config: nets.NetConfig) -> None:
     """Frames one by one with carried states give what the whole sequence gives."""

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from streamdenoise.constants import GRID_BINS, GRID_HOP, GRID_WIN, HOP_SECONDS
+from streamdenoise.constants import GRID_BINS, HOP_SECONDS
 from streamdenoise.train.spectral import COMPRESSION, NetConfig, SpectralNet, States
 
 MEMORY_SECONDS = 2.5
@@ -29,9 +29,7 @@ class FilterNet(SpectralNet):
     """Dense, recurrent layers, a gain per bin, and a filter over time at low bins.
 
     *Features.* Compressed magnitudes, divided by their own running mean over bins and
-    time: what the net does cannot depend on the recording level. For the lowest
-    `filter_bins`, also by how much the phase moved on since the last frame, beyond
-    what the middle of the bin would: steady for a harmonic, random for noise.
+    time: what the net does cannot depend on the recording level.
 
     *Output.* ``gain * (x[t] + sum_k w[k] x[t - k])`` with complex ``w`` over the
     last `taps` frames at the lowest bins, a gain in [0, 1] alone above them. Over
@@ -51,7 +49,9 @@ class FilterNet(SpectralNet):
         self.dense_in = keras.layers.Dense(config.units, "relu", name="dense_in")
         self.add_stack()
         self.skips = [
-            self.add_weight(shape=(config.units,), initializer="zeros", name=f"skip_{i}")
+            self.add_weight(
+                shape=(config.units,), initializer="zeros", name=f"skip_{i}"
+            )
             for i in range(1, config.layers)
         ]
         self.head = keras.layers.TimeDistributed(
@@ -64,19 +64,17 @@ class FilterNet(SpectralNet):
     @property
     def state_spec(self) -> dict[str, tuple[int, ...]]:
         """States of the recurrent layers, the running level, and past frames."""
-        past = max(1, self.config.taps - 1)
-        return {
-            **super().state_spec,
-            "level": (2,),
-            "past": (past, self.config.filter_bins, 2),
-        }
+        spec = {**super().state_spec, "level": (2,)}
+        if self.config.taps > 1:
+            spec["past"] = (self.config.taps - 1, self.config.filter_bins, 2)
+        return spec
 
     def core(self, x: Any, states: States, training: bool) -> Any:
         """Scale each bin, after the low ones have been filtered."""
         bins, taps = self.config.filter_bins, self.config.taps
         real, imag = x[..., 0], x[..., 1]
         lows = self._with_past(x, states)
-        y = self.dense_in(self._features(real, imag, lows, states))
+        y = self.dense_in(self._features(real, imag, states))
         for i in range(self.config.layers):
             above = self.layer(i, y, states, training)
             y = above + self.skips[i - 1] * y if i else above
@@ -97,45 +95,25 @@ class FilterNet(SpectralNet):
     def _with_past(self, x: Any, states: States) -> tuple[Any, Any]:
         """Return real and imaginary low bins with the past frames in front."""
         low = x[:, :, : self.config.filter_bins]
-        past = ops.transpose(states["past"], (1, 0, 2, 3))
-        both = ops.concatenate([past, low], axis=0)
-        # The last frames, counted from the end: `low` may be shorter than the past.
-        keep = self.state_spec["past"][0]
-        states["past"] = ops.transpose(both[-keep:], (1, 0, 2, 3))
-        return both[..., 0], both[..., 1]
+        if "past" in states:
+            past = ops.transpose(states["past"], (1, 0, 2, 3))
+            low = ops.concatenate([past, low], axis=0)
+            # Counted from the end: the input may be shorter than the past.
+            last = low[1 - self.config.taps :]
+            states["past"] = ops.transpose(last, (1, 0, 2, 3))
+        return low[..., 0], low[..., 1]
 
     def _delayed(self, lows: tuple[Any, Any], frames: int) -> tuple[Any, Any]:
         """Return the low bins as they were so many frames ago."""
-        start = self.state_spec["past"][0] - frames
-        if not frames:
-            return lows[0][start:], lows[1][start:]
-        return lows[0][start:-frames], lows[1][start:-frames]
+        start = self.config.taps - 1 - frames
+        stop = -frames or None
+        return lows[0][start:stop], lows[1][start:stop]
 
-    def _features(
-        self, real: Any, imag: Any, lows: tuple[Any, Any], states: States
-    ) -> Any:
-        """Return ``[T, B, 257 + 2 filter_bins]``."""
-        bins = self.config.filter_bins
-        log_power = ops.log(real * real + imag * imag + _TINY)
-        loud = ops.exp((COMPRESSION / 2) * log_power)
+    def _features(self, real: Any, imag: Any, states: States) -> Any:
+        """Return compressed magnitudes over their running mean, ``[T, B, 257]``."""
+        loud = ops.exp((COMPRESSION / 2) * ops.log(real * real + imag * imag + _TINY))
         mean = ops.maximum(self._level(ops.mean(loud, axis=-1), states), LEVEL_FLOOR)
-        loud = loud * (USUAL_LEVEL / mean)[..., None]
-        a, b = self._delayed(lows, 0)
-        c, d = self._delayed(lows, 1)
-        turn_real, turn_imag = a * c + b * d, b * c - a * d
-        # The middle of bin k turns by this much in a hop.
-        angle = 2.0 * math.pi * GRID_HOP / GRID_WIN * np.arange(bins)
-        cos, sin = (np.float32(np.round(f(angle), 6)) for f in (np.cos, np.sin))
-        size = ops.rsqrt(turn_real * turn_real + turn_imag * turn_imag + _TINY**2)
-        size = size * loud[..., :bins]
-        return ops.concatenate(
-            [
-                2.0 * loud - 1.0,
-                (turn_real * cos + turn_imag * sin) * size,
-                (turn_imag * cos - turn_real * sin) * size,
-            ],
-            axis=-1,
-        )
+        return loud * (2.0 * USUAL_LEVEL / mean)[..., None] - 1.0
 
     def _level(self, now: Any, states: States) -> Any:
         """Return the running mean of `now`, ``[T, B]``, up to each frame.

@@ -25,6 +25,10 @@ LOOP_LIMIT = 32
 """Static lengths up to this run in the loop that TFLite likes best; training
 sequences are longer, and need the loop that every backend can differentiate."""
 
+_WRITTEN_OUT = keras.backend.backend() != "tensorflow"
+"""Whether `_gru` works here: Keras's scan on TensorFlow packs every step's outputs as
+the carried state is packed."""
+
 
 class Recurrent(keras.layers.Layer):  # type: ignore[misc]
     """A recurrent layer over time-major input with explicit state.
@@ -86,7 +90,7 @@ class Recurrent(keras.layers.Layer):  # type: ignore[misc]
             y = state[0][None]
         elif frames is not None and frames <= LOOP_LIMIT:
             y, state = self._loop(projected, state)
-        elif frames is not None and self.kind == "gru":
+        elif frames is not None and self.kind == "gru" and _WRITTEN_OUT:
             kernel, bias = self.cell.recurrent_kernel, self.cell.bias[1]
             y = _gru(projected, state[0], ops.convert_to_tensor(kernel), bias)
             state = [y[-1]]
@@ -144,8 +148,7 @@ class Recurrent(keras.layers.Layer):  # type: ignore[misc]
         return [candidate + z * (state[0] - candidate)]
 
 
-@ops.custom_gradient
-def _gru(
+def _gru_and_gradient(
     projected: Any, start: Any, kernel: Any, bias: Any
 ) -> tuple[Any, Callable[..., tuple[Any, ...]]]:
     """Run a GRU over a training sequence, with its backward pass written out.
@@ -206,3 +209,6 @@ def _gru(
         return outer, first, dkernel, ops.sum(flat, axis=0)
 
     return y, backward
+
+
+_gru: Any = ops.custom_gradient(_gru_and_gradient)

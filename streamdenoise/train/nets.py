@@ -22,6 +22,22 @@ from streamdenoise.train.spectral import (
     magnitude,
 )
 
+__all__ = [
+    "COMPRESSION",
+    "KINDS",
+    "FilterNet",
+    "GainNet",
+    "NetConfig",
+    "SpectralNet",
+    "TutorialNet",
+    "build",
+    "grow",
+    "load",
+    "magnitude",
+    "save",
+    "save_compact",
+]
+
 
 class GainNet(SpectralNet):
     """One Dense, a stack of recurrent layers, and one gain in [0, 1] per bin."""
@@ -185,7 +201,7 @@ def grow(small: SpectralNet, config: NetConfig) -> SpectralNet:
 
 
 def _name_of(variable: Any) -> str:
-    """Return the layer and the weight: cells and nets are numbered as they are built."""
+    """Return the layer and the weight: Keras numbers the nets and cells."""
     parts = str(variable.path).split("/")
     return "/".join(dict.fromkeys((parts[1], parts[-1])))
 

@@ -167,7 +167,7 @@ class SpectralNet(keras.Model):  # type: ignore[misc]
         return y
 
     def layer(self, i: int, y: Any, states: States, training: bool) -> Any:
-        """Run the recurrent layer `i` of the stack, in both directions if it has two."""
+        """Run the recurrent layer `i` of the stack, in its one or two directions."""
         forward = self.recur(f"rnn_{i}", y, states)
         if self.config.bidirectional:
             forward = (forward + self.recur(f"back_{i}", y, states)) * 0.5
