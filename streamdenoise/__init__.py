@@ -13,7 +13,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .engine import Denoiser, State, denoise
+    from .api import adenoise, denoise, stream
+    from .batch import FileResult, denoise_file
+    from .engine import Denoiser, State
     from .errors import (
         AudioFormatError,
         DeviceError,
@@ -32,6 +34,7 @@ __all__ = [
     "AudioFormatError",
     "Denoiser",
     "DeviceError",
+    "FileResult",
     "Meter",
     "ModelError",
     "OutputError",
@@ -41,15 +44,22 @@ __all__ = [
     "StepModel",
     "StreamDenoiseError",
     "__version__",
+    "adenoise",
     "denoise",
+    "denoise_file",
     "list_models",
     "load_model",
+    "stream",
 ]
 
 _HOME = {
     "Denoiser": "engine",
     "State": "engine",
-    "denoise": "engine",
+    "adenoise": "api",
+    "denoise": "api",
+    "stream": "api",
+    "FileResult": "batch",
+    "denoise_file": "batch",
     "Meter": "meters",
     "StepModel": "model",
     "list_models": "model",

@@ -8,23 +8,26 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from .audiofile import (
     AudioInfo,
     AudioReader,
-    AudioWriter,
+    AvTrack,
     check_target,
+    open_reader,
+    open_writer,
     output_format,
 )
-from .errors import EXIT_USAGE, ModelError, OutputError
+from .errors import ModelError, OutputError
 from .levels import LevelMeter
 from .names import shown
+from .plan import PlanError, default_target, plan_targets
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FileResult",
     "PlanError",
+    "Tap",
     "default_target",
     "denoise_file",
     "load_any",
@@ -46,10 +50,14 @@ Progress = Callable[[int, int], None]
 """Called with the samples per channel done so far, and all there are."""
 
 
-class PlanError(OutputError):
-    """Inputs and outputs do not fit together; nothing was touched."""
+class Tap(Protocol):
+    """Hears what goes in and what comes out, such as to draw it."""
 
-    exit_code = EXIT_USAGE
+    def before(self, block: NDArray[np.float32], sample_rate: int) -> None:
+        """Take in a block of the input, shape (n, channels)."""
+
+    def after(self, block: NDArray[np.float32], sample_rate: int) -> None:
+        """Take in a block of the result."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +100,11 @@ class FileResult:
     notes: tuple[str, ...] = ()
 
     @property
+    def removed(self) -> float:
+        """How far the level went down, in dB."""
+        return self.level_before - self.level_after
+
+    @property
     def noise_floor_drop(self) -> float:
         """How far the noise floor went down, in dB."""
         return self.noise_floor_before - self.noise_floor_after
@@ -104,6 +117,7 @@ class FileResult:
     def as_dict(self) -> dict[str, Any]:
         """Return everything as plain values for JSON, rounded to what is meant."""
         values = asdict(self)
+        values["removed"] = self.removed
         values["noise_floor_drop"] = self.noise_floor_drop
         values["times_real_time"] = self.times_real_time
         for key, value in values.items():
@@ -138,83 +152,6 @@ def load_any(name_or_path: str | Path | None = None) -> StepModel | WholeModel:
             raise error from None
 
 
-def default_target(source: Path) -> Path:
-    """Return ``NAME.denoised.EXT`` beside `source`."""
-    return source.with_name(f"{source.stem}.denoised{source.suffix}")
-
-
-def plan_targets(
-    sources: Iterable[Path], output: Path | None, *, into_folder: bool | None = None
-) -> list[tuple[Path, Path]]:
-    """Decide where each result goes, before anything is read.
-
-    Parameters
-    ----------
-    sources
-        Input files.
-    output
-        None for a name beside each input; a file for one input; a folder for
-        several, which keep their names in it.
-    into_folder
-        Take `output` as a folder (True) or a file (False). None: a folder if there
-        are several inputs or it is one already.
-
-    Returns
-    -------
-    list of (Path, Path)
-        Input and output. Folders are not created here.
-
-    Raises
-    ------
-    PlanError
-        If an output is its own input or another's, or two inputs go to one output.
-    """
-    names = list(sources)
-    if into_folder is None:
-        into_folder = output is not None and (len(names) > 1 or _is_folder(output))
-    if output is not None and into_folder and os.path.isfile(output):  # noqa: PTH113
-        raise PlanError(
-            f"-o {shown(output)} is a file, but {len(names)} inputs need a folder; "
-            "name a folder"
-        )
-    plan: list[tuple[Path, Path]] = []
-    for source in names:
-        if output is None:
-            target = default_target(source)
-        else:
-            target = output / source.name if into_folder else output
-        plan.append((source, target))
-    inputs = {_identity(source): source for source in names}
-    taken: dict[str, Path] = {}
-    for source, target in plan:
-        key = _identity(target)
-        if key in inputs:
-            raise PlanError(
-                f"the result of {shown(source)} would replace the input "
-                f"{shown(inputs[key])}; choose another name or folder with -o"
-            )
-        if key in taken:
-            raise PlanError(
-                f"{shown(taken[key])} and {shown(source)} would both become "
-                f"{shown(target)}; denoise them one by one with -o, or drop one"
-            )
-        taken[key] = source
-    return plan
-
-
-def _is_folder(path: Path) -> bool:
-    # Path.is_dir raises for a name that is too long; this one just says no.
-    return os.path.isdir(path)  # noqa: PTH112
-
-
-def _identity(path: Path) -> str:
-    """Return one text for all the names of a file, links included."""
-    try:
-        return os.path.normcase(path.resolve())
-    except (OSError, RuntimeError, ValueError):
-        return os.path.normcase(path.absolute())
-
-
 def denoise_file(
     source: str | os.PathLike[str],
     target: str | os.PathLike[str],
@@ -223,7 +160,11 @@ def denoise_file(
     *,
     force: bool = False,
     explicit: bool = True,
+    substitute: bool = True,
+    link_channels: bool = False,
+    loudness: float | str | None = None,
     progress: Progress | None = None,
+    tap: Tap | None = None,
 ) -> FileResult:
     """Denoise one file into another.
 
@@ -243,9 +184,18 @@ def denoise_file(
     force
         Replace an existing `target`.
     explicit
-        A person chose the extension of `target`; see `audiowrite.output_format`.
+        A person chose the extension of `target`; see `audiofile.output_format`.
+    substitute
+        Another extension may be taken where the format of the input cannot be
+        written and `explicit` is false.
+    link_channels
+        One gain for all channels, so that the stereo image does not move.
+    loudness
+        Bring the result to this loudness in LUFS, or ``"keep"`` that of the input.
     progress
         Called after each block.
+    tap
+        Is handed every block before and after.
 
     Returns
     -------
@@ -259,29 +209,44 @@ def denoise_file(
     begin = time.perf_counter()
     source, target = Path(source), Path(target)
     plan_targets([source], target, into_folder=False)
-    with AudioReader(source) as reader:
+    with open_reader(source) as reader:
         info = reader.info
         output = output_format(info, target, explicit=explicit)
+        if not substitute and output.path != target:
+            raise OutputError(
+                f"cannot write {shown(target)}: its format can only be read here, and "
+                f"{shown(output.path)} is the result of another input; denoise it by "
+                "itself with -o"
+            )
         check_target(output.path, force=force)
         if model is None or isinstance(model, (str, Path)):
             model = load_any(model)
         rate, channels = info.sample_rate, info.channels
         before, after = LevelMeter(rate, channels), LevelMeter(rate, channels)
-        with AudioWriter(
-            output, rate, channels, force=force, tags=reader.tags()
-        ) as writer:
-            blocks = _metered(reader, before, progress, info.frames)
-            for clean in _denoised(blocks, model, settings or Settings(), info):
-                after.push(clean)
-                writer.write(clean)
-    notes = [*reader.notes, *([output.note] if output.note else [])]
+        more: dict[str, Any] = {} if loudness is None else {"loudness": loudness}
+        with open_writer(output, reader, force=force, **more) as writer:
+            tracks: Sequence[AudioReader | AvTrack] = reader.tracks
+            for number, track in enumerate(tracks):
+                # Figures and pictures are those of the first track.
+                ears = _Ears(before, after, tap, rate) if number == 0 else None
+                blocks = _heard(track, ears, progress)
+                for clean in _denoised(
+                    blocks, model, settings or Settings(), track.info, link_channels
+                ):
+                    if ears is not None:
+                        ears.after(clean)
+                    writer.write(clean, number)
+    first = reader.tracks[0]
+    said = [note for track in reader.tracks for note in track.notes]
+    notes = [*reader.notes, *said, *([output.note] if output.note else [])]
+    notes += writer.notes
     return FileResult(
         input=str(source),
         output=str(output.path),
-        seconds=reader.position / rate,
+        seconds=first.position / rate,
         sample_rate=rate,
         channels=channels,
-        frames=reader.position,
+        frames=first.position,
         format=output.format,
         subtype=output.subtype,
         level_before=before.level,
@@ -289,18 +254,39 @@ def denoise_file(
         noise_floor_before=before.noise_floor,
         noise_floor_after=after.noise_floor,
         elapsed=time.perf_counter() - begin,
-        notes=tuple(notes),
+        notes=tuple(dict.fromkeys(notes)),
     )
 
 
-def _metered(
-    reader: AudioReader, meter: LevelMeter, progress: Progress | None, total: int
+@dataclass
+class _Ears:
+    """What listens to input and result."""
+
+    meter_before: LevelMeter
+    meter_after: LevelMeter
+    tap: Tap | None
+    rate: int
+
+    def before(self, block: NDArray[np.float32]) -> None:
+        self.meter_before.push(block)
+        if self.tap is not None:
+            self.tap.before(block, self.rate)
+
+    def after(self, block: NDArray[np.float32]) -> None:
+        self.meter_after.push(block)
+        if self.tap is not None:
+            self.tap.after(block, self.rate)
+
+
+def _heard(
+    track: AudioReader | AvTrack, ears: _Ears | None, progress: Progress | None
 ) -> Iterator[NDArray[np.float32]]:
-    for block in reader:
-        meter.push(block)
+    for block in track:
+        if ears is not None:
+            ears.before(block)
         yield block
         if progress is not None:
-            progress(reader.position, max(total, reader.position))
+            progress(track.position, max(track.info.frames, track.position))
 
 
 def _denoised(
@@ -308,6 +294,7 @@ def _denoised(
     model: StepModel | WholeModel,
     settings: Settings,
     info: AudioInfo,
+    link_channels: bool,
 ) -> Iterator[NDArray[np.float32]]:
     """Yield the denoised signal in blocks of shape (n, channels), without lag."""
     from .engine import Denoiser
@@ -316,9 +303,22 @@ def _denoised(
     if isinstance(model, WholeModel):
         # It hears the end before it does the beginning, so here memory does grow.
         parts = [block.copy() for block in blocks]
-        yield denoise_whole(np.concatenate(parts), info.sample_rate, model, settings)
+        yield denoise_whole(
+            np.concatenate(parts),
+            info.sample_rate,
+            model,
+            settings,
+            link_channels=link_channels,
+        )
         return
-    engine = Denoiser(model, info.sample_rate, info.channels, settings, bulk=True)
+    engine = Denoiser(
+        model,
+        info.sample_rate,
+        info.channels,
+        settings,
+        bulk=True,
+        link_channels=link_channels,
+    )
     lag = engine.latency_samples
     for block in blocks:
         clean = engine.process(block)

@@ -193,6 +193,53 @@ class Channel:
         )
         return samples
 
+    def analyse(self, hops: int) -> Spectrum:
+        """Return the spectra of the next hops, one or `group`; for linked channels.
+
+        Returns
+        -------
+        complex64 array of shape (hops, bins)
+            In grid scale; overwritten by the next call.
+        """
+        start = perf_counter()
+        self._clean(hops)
+        if hops == 1:
+            spectra = self.analysis.spectrum()[None]
+        else:
+            spectra = self.analysis.spectra(hops)
+        seconds = perf_counter() - start
+        self.seconds = (seconds, 0.0, 0.0, seconds)
+        return spectra
+
+    def scale(self, spectra: Spectrum, gains: Spectrum) -> Samples:
+        """Do the rest of the hops that `analyse` began, with gains from outside.
+
+        Parameters
+        ----------
+        spectra
+            From `analyse`.
+        gains
+            complex64 of the same shape.
+
+        Returns
+        -------
+        float32 array of shape (hops, hop)
+            The samples completed; overwritten by the next call.
+        """
+        start = perf_counter()
+        hops = len(spectra)
+        enhanced = np.multiply(spectra, gains, out=self._enhanced[:hops])
+        if hops == 1:
+            samples = self._synthesis.hop(enhanced[0])[None]
+            self.power_out = float(samples[0].dot(samples[0])) / self._params.hop
+        else:
+            samples = self._synthesis.hops(enhanced)
+            self.power_out = float(np.mean(np.square(samples)))
+        end = perf_counter() - start
+        analysis = self.seconds[0]
+        self.seconds = (analysis, 0.0, end, analysis + end)
+        return samples
+
     def _clean(self, hops: int) -> None:
         """Measure the hops to be done, and silence what is no sound in them."""
         new = self.analysis.newest(hops)
@@ -204,16 +251,12 @@ class Channel:
 
     def _finite(self, frames: Samples) -> Samples:
         """Return what the model gave, silent where it is not finite."""
-        reals = frames.reshape(-1)
-        if float(reals.dot(reals)) < _MAX_FRAME_POWER:
-            return frames
-        # A state that has gone astray would never come back by itself.
-        self._state = self._model.initial_state()
-        power = np.square(reals.reshape(-1, 2 * GRID_BINS), dtype=np.float64).sum(1)
-        good = power < _MAX_FRAME_POWER
-        self.bad_frames += int(np.count_nonzero(~good))
-        shape = (*frames.shape[:-2], 1, 1)
-        return np.where(good.reshape(shape), frames, np.float32(0.0))
+        frames, bad = finite_frames(frames)
+        if bad:
+            # A state that has gone astray would never come back by itself.
+            self._state = self._model.initial_state()
+            self.bad_frames += bad
+        return frames
 
     def _native(self, i: int, frame: Spectrum, spectrum: Spectrum) -> Spectrum:
         """Extend (or cut) a frame of the grid to the bins of this sample rate."""
@@ -255,6 +298,31 @@ class Channel:
     def state_shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shapes of the model's states, to compare snapshots by."""
         return {name: tensor.shape for name, tensor in self._state.items()}
+
+
+def finite_frames(frames: Samples) -> tuple[Samples, int]:
+    """Silence what is not finite in what a model gave.
+
+    Parameters
+    ----------
+    frames
+        float32 of shape (..., 257, 2).
+
+    Returns
+    -------
+    frames
+        The same array if all is well, else a copy with bad frames silent.
+    bad : int
+        How many frames were bad.
+    """
+    reals = frames.reshape(-1)
+    if float(reals.dot(reals)) < _MAX_FRAME_POWER:
+        return frames, 0
+    power = np.square(reals.reshape(-1, 2 * GRID_BINS), dtype=np.float64).sum(1)
+    good = power < _MAX_FRAME_POWER
+    shape = (*frames.shape[:-2], 1, 1)
+    silent = np.where(good.reshape(shape), frames, np.float32(0.0))
+    return silent, int(np.count_nonzero(~good))
 
 
 def _mix(

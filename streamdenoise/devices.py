@@ -37,6 +37,10 @@ SOUND_SERVERS: Final = ("pulse", "pipewire", "default", "sysdefault")
 _ONE_CLOCK_APIS: Final = ("JACK Audio Connection Kit", "ASIO")
 _API_RANK: Final = ("ASIO", "Windows WASAPI", "Windows DirectSound", "MME")
 
+_SPEAKER_WORDS: Final = ("speaker", "lautsprecher", "haut-parleur", "altavo")
+_BUILT_IN_WORDS: Final = ("built-in", "builtin", "internal", "macbook", "laptop")
+_HEAD_WORDS: Final = ("headphone", "headset", "earphone", "airpods", "buds", "kopfh")
+
 
 @dataclass(frozen=True)
 class Device:
@@ -330,3 +334,30 @@ def one_clock(source: Device, sink: Device) -> bool:
     if source.host_api in _ONE_CLOCK_APIS:
         return True
     return source.index == sink.index and not source.is_server
+
+
+def same_device(one: Device, other: Device) -> bool:
+    """Whether two entries, of lists made at different times, are one device."""
+    return (one.name, one.host_api) == (other.name, other.host_api)
+
+
+def loudspeaker_advice(source: Device, sink: Device) -> str | None:
+    """Return a sentence if the output is a loudspeaker that the microphone hears.
+
+    Names are all that there is to go by; a sound server says nothing, and gets none.
+    """
+    into, out = source.name.casefold(), sink.name.casefold()
+    if any(word in out for word in _HEAD_WORDS):
+        return None
+    speaker = any(word in out for word in _SPEAKER_WORDS)
+    built_in = any(w in into for w in _BUILT_IN_WORDS) and any(
+        w in out for w in _BUILT_IN_WORDS
+    )
+    if not speaker and not built_in:
+        return None
+    if any(word in into for word in _HEAD_WORDS):
+        return None
+    return (
+        f"{sink.label} looks like a loudspeaker beside the microphone, which would "
+        "hear itself and howl: wear headphones, or choose another device with --output"
+    )

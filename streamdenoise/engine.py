@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .channel import Channel, ChannelState, Model
+from .channel import Channel, ChannelState, Model, Spectrum
 from .errors import AudioFormatError, ModelError
+from .linked import LinkedGain, LinkState
 from .meters import Meter
 from .model import load_model
 from .settings import Settings
@@ -40,6 +41,7 @@ class State:
     latency_samples: int
     waiting: int
     channels: tuple[ChannelState, ...]
+    link: LinkState | None = None
 
 
 class Denoiser:
@@ -53,7 +55,7 @@ class Denoiser:
     sample_rate
         In Hz, a whole number from 8000 to 192000. Nothing is resampled.
     channels
-        1 to 64. Each is denoised by itself.
+        1 to 64. Each is denoised by itself, unless they are linked.
     settings
         What the user may change; assign a new object to `settings` at any time, from
         any thread.
@@ -65,6 +67,10 @@ class Denoiser:
         for files: faster, and equal to the other way but for the last bits.
     meter
         Where to count; see `Meter`.
+    link_channels
+        Give all channels the same gains, so that nothing moves between them. The
+        model then runs once, on a mix of them (see `linked`), and the work is little
+        more than that of one channel.
 
     Attributes
     ----------
@@ -98,6 +104,7 @@ class Denoiser:
         *,
         bulk: bool = False,
         meter: Meter | None = None,
+        link_channels: bool = False,
     ) -> None:
         if not _is_whole(channels) or not 1 <= channels <= MAX_CHANNELS:
             raise AudioFormatError(
@@ -123,6 +130,10 @@ class Denoiser:
         self._channels = [
             Channel(model, params, self._group) for _ in range(int(channels))
         ]
+        self._link: LinkedGain | None = None
+        # One channel has nothing to be linked with.
+        if link_channels and channels > 1:
+            self._link = LinkedGain(model, params, self._group)
         self.settings = Settings() if settings is None else settings
         self.meter = meter
         self._weighed: Settings | None = None
@@ -155,6 +166,11 @@ class Denoiser:
         return self._block
 
     @property
+    def linked(self) -> bool:
+        """Whether all channels get the same gains."""
+        return self._link is not None
+
+    @property
     def latency_samples(self) -> int:
         """How many samples the output is behind the input.
 
@@ -176,12 +192,15 @@ class Denoiser:
     @property
     def bad_frames(self) -> int:
         """Frames so far for which the model gave nothing finite; now silence."""
-        return sum(channel.bad_frames for channel in self._channels)
+        bad = 0 if self._link is None else self._link.bad_frames
+        return bad + sum(channel.bad_frames for channel in self._channels)
 
     def reset(self) -> None:
         """Forget the stream, as if newly made; settings and counters stay."""
         for channel in self._channels:
             channel.reset()
+        if self._link is not None:
+            self._link.reset()
         self._waiting = 0
         # Zeros to hand out until the first hop is done.
         self._first, self._last = 0, self._params.hop - self._step
@@ -243,6 +262,7 @@ class Denoiser:
                 channel.snapshot(self._waiting, self._first, self._last)
                 for channel in self._channels
             ),
+            None if self._link is None else self._link.snapshot(),
         )
 
     def restore(self, state: State) -> None:
@@ -251,7 +271,8 @@ class Denoiser:
         Raises
         ------
         ValueError
-            If it comes from another model, rate, number of channels or block.
+            If it comes from another model, rate, number of channels or block, or only
+            one of the two has its channels linked.
         """
         shapes = self._channels[0].state_shapes()
         if (
@@ -259,6 +280,7 @@ class Denoiser:
             or state.latency_samples != self.latency_samples
             or len(state.channels) != len(self._channels)
             or {n: t.shape for n, t in state.channels[0].model.items()} != shapes
+            or (state.link is None) is self.linked
         ):
             raise ValueError(
                 "this state comes from another stream layout; restore it into a "
@@ -266,6 +288,8 @@ class Denoiser:
             )
         for channel, saved in zip(self._channels, state.channels, strict=True):
             channel.restore(saved)
+        if self._link is not None and state.link is not None:
+            self._link.restore(state.link)
         self._waiting = state.waiting
         self._first, self._last = 0, state.channels[0].ready.size
 
@@ -336,8 +360,14 @@ class Denoiser:
         dry, wet = self._weights
         left, size = self._last - self._first, hops * self._params.hop
         direct = left == 0 and take == size
+        linked = None if self._link is None else self._analyse_all(self._link, hops)
         for i, channel in enumerate(self._channels):
-            samples = channel.hop(dry, wet) if hops == 1 else channel.hops(dry, wet)
+            if linked is not None:
+                samples = channel.scale(linked[0][i], linked[1])
+            elif hops == 1:
+                samples = channel.hop(dry, wet)
+            else:
+                samples = channel.hops(dry, wet)
             if direct:
                 target = (
                     out[at : at + take] if out.ndim == 1 else out[at : at + take, i]
@@ -353,6 +383,13 @@ class Denoiser:
             self._hand_out(out, at, take)
         if self.meter is not None:
             self._record(self.meter, hops)
+
+    def _analyse_all(
+        self, link: LinkedGain, hops: int
+    ) -> tuple[list[Spectrum], Spectrum]:
+        """Return the spectra of all channels, and the gains that they share."""
+        spectra = [channel.analyse(hops) for channel in self._channels]
+        return spectra, link.gains(spectra, *self._weights)
 
     def _hand_out(self, out: NDArray[np.float32], at: int, take: int) -> None:
         first = self._first
@@ -374,6 +411,10 @@ class Denoiser:
             power_out += channel.power_out
             bad_samples += channel.bad_samples
             bad_frames += channel.bad_frames
+        if self._link is not None:
+            model += self._link.seconds
+            total += self._link.seconds
+            bad_frames += self._link.bad_frames
         count = len(self._channels)
         meter.record(
             analysis, model, synthesis, total, power_in / count, power_out / count, hops
@@ -386,6 +427,8 @@ def denoise(
     sample_rate: int,
     model: Model | str | Path | None = None,
     settings: Settings | None = None,
+    *,
+    link_channels: bool = False,
 ) -> NDArray[Any]:
     """Denoise a whole signal: same length, no lag, same type of numbers.
 
@@ -395,7 +438,7 @@ def denoise(
         Shape (n,) or (n, channels); floating point with full scale 1, or int16.
     sample_rate
         In Hz.
-    model, settings
+    model, settings, link_channels
         As for `Denoiser`.
 
     Returns
@@ -413,7 +456,9 @@ def denoise(
             f"an array of shape {x.shape} is no sound: give shape (n,) or (n, channels)"
         )
     channels = 1 if x.ndim == 1 else x.shape[1]
-    denoiser = Denoiser(model, sample_rate, channels, settings, bulk=True)
+    denoiser = Denoiser(
+        model, sample_rate, channels, settings, bulk=True, link_channels=link_channels
+    )
     lag, length = denoiser.latency_samples, x.shape[0]
     out = np.empty((length + lag, *x.shape[1:]), np.float32)
     denoiser.process(x, out[:length])

@@ -10,8 +10,6 @@ Split:   input -> `input_callback` -> `Bridge` -> `output_callback` -> output.
 
 from __future__ import annotations
 
-import os
-import sys
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
@@ -19,12 +17,17 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from .ring import Bridge, FloatArray, Ring
+from .bridge import Bridge
+from .glide import Glide
+from .meters import BandMeter
+from .realtime import raise_priority
+from .ring import FloatArray, Ring
 
 if TYPE_CHECKING:
     from .engine import Denoiser
     from .meters import Meter
     from .recorder import Recorder
+    from .settings import Settings
 
 SLICE_BLOCKS: Final = 8
 """Blocks worked on at once; longer ones from a device are cut, so buffers are small."""
@@ -32,9 +35,10 @@ SLICE_BLOCKS: Final = 8
 SETTLE_SECONDS: Final = 0.25
 """Sound after which xruns count: devices that are starting report one each."""
 
+PRIME_SECONDS: Final = 0.3
+"""How long a new model hears the stream before it is heard."""
+
 _LOAD_SMOOTHING: Final = 0.02
-_PRIORITY: Final = 5
-_NICENESS: Final = -11
 
 XRUN_KINDS: Final = (
     "input overflow",
@@ -107,14 +111,20 @@ class LiveStream:
     error
         The first exception inside a callback, or None. From then on the output is
         the input as it is, and silence where there is none.
-    callbacks
-        Calls so far, of the input side if split.
+    callbacks, pulls
+        Calls so far, of the input side if split, and of the output side.
     late
         Callbacks that took longer than the sound that they brought.
     load
         Time in the callback over the time of its sound, smoothed; 1 is the limit.
     reblocked
         Whether the device broke the block size that the denoiser was promised.
+    muted
+        Play silence; set it at any time, it fades over a hop.
+    bands
+        Levels by band, see `BandMeter`.
+    fresh
+        Whether the next callback is the first of its thread.
     priority
         What the system granted to the audio threads: ``"real-time"``, ``"raised"`` or
         ``"normal"``.
@@ -132,12 +142,16 @@ class LiveStream:
         self.recorder = recorder
         self.error: Exception | None = None
         self.callbacks = 0
+        self.pulls = 0
         self.late = 0
         self.load = 0.0
         self.reblocked = False
         self.priority = "normal"
+        self.fresh = True
         self._pulling = False
         self.frames_in = 0
+        self.muted = False
+        self.bands = BandMeter(denoiser.sample_rate)
         self._settled = int(SETTLE_SECONDS * denoiser.sample_rate)
         self._block = denoiser.block or 1
         self._slice = SLICE_BLOCKS * max(self._block, denoiser.params.hop)
@@ -145,18 +159,75 @@ class LiveStream:
         self._dirty: FloatArray = np.zeros(shape, np.float32)
         self._clean: FloatArray = np.zeros(shape, np.float32)
         self._pulled: FloatArray = np.zeros(shape, np.float32)
+        self._other: FloatArray = np.zeros(shape, np.float32)
+        self._successor: Denoiser | None = None
+        self._priming = 0
+        hop = denoiser.params.hop
+        self._turn = Glide(hop, self._slice)
+        self._volume = Glide(hop, self._slice, 1.0)
         # For devices that keep no block size: the block being filled, and what is
         # ready; as many zeros ahead as the block can lack.
         self._part: FloatArray = np.zeros((self._block, shape[1]), np.float32)
         self._parted = 0
         self._ready = Ring(self._slice + 2 * self._block, shape[1])
         self._ready.write(np.zeros((self._block - 1, shape[1]), np.float32))
-        self._flags = dict.fromkeys((kind for kind, _ in _FLAGS), 0)
+        self._flags = dict.fromkeys(XRUN_KINDS, 0)
+        self.dropped_before = self.inserted_before = self.grown_before = 0
 
     @property
     def meter(self) -> Meter | None:
         """Levels and step times, as the engine counts them."""
         return self.denoiser.meter
+
+    @property
+    def settings(self) -> Settings:
+        """What the user may change; assign a new object at any time."""
+        return self.denoiser.settings
+
+    @settings.setter
+    def settings(self, settings: Settings) -> None:
+        self.denoiser.settings = settings
+        successor = self._successor
+        if successor is not None:
+            successor.settings = settings
+
+    @property
+    def model_name(self) -> str:
+        """Name of the model that is heard, or is about to be."""
+        newest = self._successor or self.denoiser
+        return newest.model.card.name
+
+    def succeed(self, denoiser: Denoiser) -> None:
+        """Go over to another denoiser of the same rate, channels, block and latency.
+
+        It hears the stream for a moment first, so that its memory is filled, and is
+        then cross-faded in over a hop. Call it from another thread than the
+        callbacks' one, and keep the old denoiser until `succeeding` is false: the
+        audio thread should not be the one to free it.
+        """
+        self._successor = None
+        self._priming = int(PRIME_SECONDS * denoiser.sample_rate)
+        self._turn.start(0.0)
+        denoiser.settings = self.denoiser.settings
+        self._successor = denoiser
+
+    @property
+    def succeeding(self) -> bool:
+        """Whether a new denoiser waits to take over."""
+        return self._successor is not None
+
+    def restart(self) -> None:
+        """Forget the stream but no counter; for new devices, while none runs."""
+        if self._successor is not None:
+            self._take_over(self._successor)
+        self.denoiser.reset()
+        self._parted = 0
+        self._ready.skip(self._ready.fill)
+        self._ready.write(np.zeros((self._block - 1, self._ready.channels), "f4"))
+        self.frames_in = 0
+        self.reblocked = False
+        self._pulling = False
+        self.fresh = True
 
     @property
     def engine_latency(self) -> float:
@@ -168,13 +239,58 @@ class LiveStream:
             samples -= self.denoiser.params.hop - 1
         return samples / self.denoiser.sample_rate
 
+    def connect(self, bridge: Bridge | None) -> None:
+        """Put another bridge in place, or none, while no stream runs.
+
+        What the last one counted is kept.
+        """
+        old, self.bridge = self.bridge, bridge
+        if old is not None:
+            self._flags["buffer underrun"] += old.underruns
+            self._flags["buffer overrun"] += old.overruns + old.refused
+            self.dropped_before += old.lost_frames
+            self.inserted_before += old.inserted
+            self.grown_before += old.grown
+
+    def inherit(self, other: LiveStream) -> None:
+        """Take over the counters and orders of a core for another rate."""
+        other.connect(None)
+        self._flags = dict(other._flags)
+        self.dropped_before = other.dropped_before
+        self.inserted_before = other.inserted_before
+        self.grown_before = other.grown_before
+        self.callbacks, self.pulls = other.callbacks, other.pulls
+        self.late, self.load = other.late, other.load
+        self.muted = other.muted
+
+    @property
+    def dropped(self) -> int:
+        """Frames that were not played since the start."""
+        return self.dropped_before + (self.bridge.lost_frames if self.bridge else 0)
+
+    @property
+    def inserted(self) -> int:
+        """Frames of silence that were played because nothing had come in time."""
+        return self.inserted_before + (self.bridge.inserted if self.bridge else 0)
+
     def xruns(self) -> dict[str, int]:
         """Return how often each of `XRUN_KINDS` happened."""
         counts = dict(self._flags)
         bridge = self.bridge
-        counts["buffer underrun"] = bridge.underruns if bridge else 0
-        counts["buffer overrun"] = bridge.overruns + bridge.refused if bridge else 0
+        if bridge is not None:
+            counts["buffer underrun"] += bridge.underruns
+            counts["buffer overrun"] += bridge.overruns + bridge.refused
         return counts
+
+    def shortages(self) -> int:
+        """Count the xruns that a longer buffer of the devices would have prevented.
+
+        Audio that was dropped is not among them, nor is what the bridge has answered
+        by holding more back.
+        """
+        xruns, bridge = self.xruns(), self.bridge
+        count = sum(xruns.values()) - xruns["buffer overrun"]
+        return count - self.grown_before - (bridge.grown if bridge else 0)
 
     def process_callback(
         self,
@@ -186,7 +302,8 @@ class LiveStream:
     ) -> None:
         """Denoise `indata` into `outdata`, both (frames, channels of the device)."""
         began = perf_counter()
-        if not self.callbacks:
+        if self.fresh:
+            self.fresh = False
             self.priority = raise_priority()
         if status:
             self._count(status)
@@ -201,7 +318,8 @@ class LiveStream:
     ) -> None:
         """Denoise `indata` and hand it to the bridge."""
         began = perf_counter()
-        if not self.callbacks:
+        if self.fresh:
+            self.fresh = False
             self.priority = raise_priority()
         if status:
             self._count(status)
@@ -221,6 +339,7 @@ class LiveStream:
             raise_priority()
         if status:
             self._count(status)
+        self.pulls += 1
         if self.bridge is None:
             outdata.fill(0)
             return
@@ -246,13 +365,19 @@ class LiveStream:
                 if self.reblocked or len(dirty) % self._block:
                     self._reblock(dirty, clean)
                 else:
-                    self.denoiser.process(dirty, out=clean)
-                if self.recorder is not None:
-                    self.recorder.push(clean)
-                return clean
+                    self._process(dirty, clean)
             except Exception as error:  # nobody else sees what a callback raises
                 self.error = error
-        clean[:] = dirty
+        if self.error is not None:
+            clean[:] = dirty
+        # Mute holds whatever else has failed.
+        goal = 0.0 if self.muted else 1.0
+        if self._volume.value != 1.0 or goal != 1.0:
+            clean *= self._volume.towards(goal, len(clean))
+        self.bands.push(dirty, clean)
+        recorder = self.recorder  # the main thread may take it away
+        if recorder is not None and self.error is None:
+            recorder.push(clean)
         return clean
 
     def _reblock(self, dirty: FloatArray, clean: FloatArray) -> None:
@@ -265,9 +390,33 @@ class LiveStream:
             self._parted += count
             done += count
             if self._parted == block:
-                self._ready.write(self.denoiser.process(self._part, out=self._part))
+                self._process(self._part, self._part)
+                self._ready.write(self._part)
                 self._parted = 0
         self._ready.read(clean)
+
+    def _process(self, dirty: FloatArray, clean: FloatArray) -> None:
+        """Run the engine on a block, and a new one beside it while it takes over."""
+        new = self._successor
+        if new is None:
+            self.denoiser.process(dirty, out=clean)
+            return
+        other = self._other[: len(dirty)]
+        new.process(dirty, out=other)
+        self.denoiser.process(dirty, out=clean)
+        if self._priming > 0:
+            self._priming -= len(dirty)
+            return
+        # Both are the same voice, in step, so weights that sum to 1 keep its level.
+        other -= clean
+        other *= self._turn.towards(1.0, len(dirty))
+        clean += other
+        if self._turn.value == 1.0:
+            self._take_over(new)
+
+    def _take_over(self, new: Denoiser) -> None:
+        new.meter, self.denoiser.meter = self.denoiser.meter, None
+        self.denoiser, self._successor = new, None
 
     def _count(self, status: Any) -> None:
         if self.frames_in < self._settled:
@@ -300,31 +449,3 @@ def spread(clean: FloatArray, outdata: NDArray[Any]) -> None:
         both = min(have, wanted)
         outdata[:, :both] = clean[:, :both]
         outdata[:, both:] = 0.0
-
-
-def raise_priority() -> str:
-    """Let the calling thread run before others, as far as the system permits.
-
-    PortAudio leaves the threads of ALSA at normal priority, where any busy program
-    makes them late. Audio threads sleep most of the time and cannot starve anybody.
-
-    Returns
-    -------
-    str
-        ``"real-time"``, ``"raised"`` or ``"normal"``.
-    """
-    # On Linux 0 is the calling thread in both calls; elsewhere it is the process, and
-    # the host APIs see to their threads themselves.
-    if sys.platform != "linux":
-        return "normal"
-    try:
-        policy = os.SCHED_RR | os.SCHED_RESET_ON_FORK
-        os.sched_setscheduler(0, policy, os.sched_param(_PRIORITY))
-        return "real-time"
-    except (OSError, AttributeError):
-        pass
-    try:
-        os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
-        return "raised"
-    except (OSError, AttributeError):
-        return "normal"

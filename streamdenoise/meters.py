@@ -8,12 +8,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+BANDS: Final = 16
+"""Bands of a `BandMeter`."""
+
+TOP_BAND_HZ: Final = 16_000.0
+"""Where the picture of the bands ends, or at half of the rate."""
+
 _SILENCE_DB = -120.0
 _SMOOTHING_HOPS = 12
+_BAND_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -127,6 +135,67 @@ class Meter:
         p50, p99, p999 = (float(v) for v in np.percentile(times, (50, 99, 99.9)))
         mean = self.total_seconds / self.hops
         return StepTimes(self.hops, mean, p50, p99, p999, self.max_seconds)
+
+
+class BandMeter:
+    """Levels of input and output in `BANDS` bands, for a picture.
+
+    The audio thread only copies its blocks into two rings, about a microsecond each.
+    The spectrum is computed by who looks at it, over the last 0.1 s. A look while a
+    block is being copied sees some samples of the next one, which no eye can tell.
+
+    Parameters
+    ----------
+    sample_rate
+        In Hz.
+
+    Attributes
+    ----------
+    edges : float64 array of shape (BANDS + 1,)
+        Where the bands begin and end in Hz; equally wide for the ear (mel scale).
+    """
+
+    def __init__(self, sample_rate: int) -> None:
+        size = 1 << round(math.log2(_BAND_SECONDS * sample_rate))
+        self._rings = np.zeros((2, size), np.float32)
+        self._at = 0
+        window = np.hanning(size)
+        self._window = (window / math.sqrt(float(np.sum(window**2)))).astype(np.float32)
+        top = 1127.0 * math.log1p(min(TOP_BAND_HZ, sample_rate / 2) / 700.0)
+        self.edges = 700.0 * np.expm1(np.linspace(0.0, top, BANDS + 1) / 1127.0)
+        bins = np.round(self.edges * size / sample_rate).astype(np.intp)
+        # Bin 0 is left out: a constant offset of a cheap sound card is no bass.
+        bins[0] = 1
+        self._starts = np.maximum.accumulate(bins + 0)
+        self._scale = 2.0 / size
+
+    def push(self, dirty: NDArray[np.float32], clean: NDArray[np.float32]) -> None:
+        """Take a block of input and output, shape (n, channels); the first is shown."""
+        rings, size = self._rings, self._rings.shape[1]
+        count = min(len(dirty), size)
+        first = min(count, size - self._at)
+        rings[0, self._at : self._at + first] = dirty[:first, 0]
+        rings[1, self._at : self._at + first] = clean[:first, 0]
+        if count > first:
+            rings[0, : count - first] = dirty[first:count, 0]
+            rings[1, : count - first] = clean[first:count, 0]
+        self._at = (self._at + count) % size
+
+    def levels(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Return the levels of input and output by band, low to high, in dB.
+
+        Full scale is a square wave: all bands together have the level of the `Meter`.
+        """
+        turned = np.roll(self._rings, -self._at, axis=1)
+        power = np.abs(np.fft.rfft(turned * self._window, axis=1)) ** 2
+        bands = np.add.reduceat(power, self._starts[:-1], axis=1)
+        # The last segment of reduceat goes to the end; bands end at the top edge.
+        bands[:, -1] -= power[:, self._starts[-1] :].sum(axis=1)
+        before, after = (
+            tuple(_decibels(max(0.0, float(p)) * self._scale) for p in row)
+            for row in bands
+        )
+        return before, after
 
 
 def _decibels(power: float) -> float:

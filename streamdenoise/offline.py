@@ -18,6 +18,7 @@ from .card import ModelCard
 from .constants import GRID_BINS, GRID_RATE
 from .errors import AudioFormatError, ModelError
 from .highband import HighBandRule
+from .linked import energy_mix, gain_between
 from .model import ENHANCED, FRAME, WHOLE, find_model, read_model
 from .runtime import Graph
 from .settings import Settings
@@ -141,6 +142,8 @@ def denoise_whole(
     sample_rate: int,
     model: WholeModel | str | Path | None = None,
     settings: Settings | None = None,
+    *,
+    link_channels: bool = False,
 ) -> NDArray[Any]:
     """Denoise a whole recording with a model that looks ahead.
 
@@ -152,7 +155,7 @@ def denoise_whole(
         In Hz, 8000 to 192000.
     model
         A loaded model, or the name or path of one.
-    settings
+    settings, link_channels
         As for `Denoiser`.
 
     Returns
@@ -181,8 +184,11 @@ def denoise_whole(
     settings = settings or Settings()
     out = np.empty_like(samples)
     columns = (samples, out) if samples.ndim == 2 else (samples[:, None], out[:, None])
-    for x_one, y_one in zip(columns[0].T, columns[1].T, strict=True):
-        y_one[:] = _denoise_channel(x_one, params, whole, settings)
+    if link_channels and samples.ndim == 2 and samples.shape[1] > 1:
+        _denoise_linked(samples, out, params, whole, settings)
+    else:
+        for x_one, y_one in zip(columns[0].T, columns[1].T, strict=True):
+            y_one[:] = _denoise_channel(x_one, params, whole, settings)
     if np.asarray(x).dtype == np.int16:
         out = np.clip(np.rint(out * 32768.0), -32768, 32767).astype(np.int16)
     result: NDArray[Any] = out
@@ -200,9 +206,41 @@ def _denoise_channel(
     enhanced = spectra.copy()
     enhanced[:, :bins] = enhanced_grid[:, :bins]
     if params.sample_rate > GRID_RATE:
-        rule = HighBandRule(hop_seconds=params.hop_seconds)
-        gains = [rule.process(a, b) for a, b in zip(grid, enhanced_grid, strict=True)]
-        enhanced[:, bins:] *= np.array(gains, np.float32)[:, None]
+        enhanced[:, bins:] *= _high_band_gains(grid, enhanced_grid, params)
     dry, wet = (np.float32(weight) for weight in settings.weights)
     mixed: NDArray[np.complex64] = dry * spectra + wet * enhanced
     return synthesise(mixed, params, x.shape[0])
+
+
+def _high_band_gains(
+    grid: NDArray[np.complex64], enhanced: NDArray[np.complex64], params: StftParams
+) -> NDArray[np.float32]:
+    """Return the gain above the grid, shape (frames, 1)."""
+    rule = HighBandRule(hop_seconds=params.hop_seconds)
+    gains = [rule.process(a, b) for a, b in zip(grid, enhanced, strict=True)]
+    return np.array(gains, np.float32)[:, None]
+
+
+def _denoise_linked(
+    x: NDArray[np.float32],
+    out: NDArray[np.float32],
+    params: StftParams,
+    model: WholeModel,
+    settings: Settings,
+) -> None:
+    """Do the same with one gain for all channels, see `linked`."""
+    spectra = [analyse(np.ascontiguousarray(one), params) for one in x.T]
+    grids = [to_grid(one) for one in spectra]
+    mix = energy_mix(grids, np.empty_like(grids[0]))
+    enhanced = model.enhance(mix)
+    gains = np.empty_like(spectra[0])
+    bins = min(GRID_BINS, params.bins)
+    gains[:, :bins] = gain_between(mix, enhanced, np.empty_like(mix))[:, :bins]
+    if params.sample_rate > GRID_RATE:
+        gains[:, bins:] = _high_band_gains(mix, enhanced, params)
+    dry, wet = (np.float32(weight) for weight in settings.weights)
+    gains *= wet
+    gains += dry
+    for one, y in zip(spectra, out.T, strict=True):
+        one *= gains
+        y[:] = synthesise(one, params, len(x))

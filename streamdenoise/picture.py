@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -12,12 +13,20 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["before_after", "spectrogram", "write_png"]
+__all__ = [
+    "before_after",
+    "draw",
+    "png",
+    "spectrogram",
+    "strip",
+    "write_png",
+]
 
 _PANEL: Final = (224, 960)
 _LEFT, _RIGHT, _TOP, _GAP, _BOTTOM = 68, 20, 30, 34, 46
 _RANGE_DB: Final = 72.0
 _TOP_HZ: Final = 12_000
+_CURVE: Final = 96
 _WINDOW_SECONDS: Final = 0.032
 
 # Palette: the colours of levels, then what axes and text are drawn with.
@@ -57,6 +66,18 @@ _GLYPHS: Final = {
     "s": "00000f100e011e",
     "t": "08081c08080906",
     "z": "00001f0204081f",
+    "-": "0000000e000000",
+    " ": "00000000000000",
+    "A": "0e11111f111111",
+    "B": "1e11111e11111e",
+    "c": "00000e1010110e",
+    "d": "01010f1111110f",
+    "i": "0400040404040e",
+    "l": "0c04040404040e",
+    "m": "00001a15151515",
+    "n": "00001619111111",
+    "u": "0000111111130d",
+    "v": "00001111110a04",
 }
 
 
@@ -115,21 +136,127 @@ def before_after(
         Indices into the palette.
     palette : ndarray of uint8, shape (colours, 3)
     """
-    rows, columns = _PANEL
     top_hz = min(sample_rate / 2, _TOP_HZ)
-    seconds = len(before) / sample_rate
-    panels = [spectrogram(x, sample_rate, _PANEL, top_hz) for x in (before, after)]
-    high = float(np.percentile(panels[0], 99.8))
-    height = _TOP + 2 * rows + _GAP + _BOTTOM
+    panels = [
+        (name, spectrogram(x, sample_rate, _PANEL, top_hz))
+        for name, x in (("before", before), ("after", after))
+    ]
+    return draw(panels, len(before) / sample_rate, top_hz)
+
+
+def draw(
+    panels: Sequence[tuple[str, NDArray[np.float64]]],
+    seconds: float,
+    top_hz: float,
+    curve: tuple[str, NDArray[np.float64]] | None = None,
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Draw spectrograms below each other on one scale of colours.
+
+    Parameters
+    ----------
+    panels
+        Names and levels in dB, row 0 the highest frequency; of any size. The loudest
+        of the first are the brightest.
+    seconds
+        Duration.
+    top_hz
+        Highest frequency.
+    curve
+        Name and values in dB to be drawn over time below, of any length.
+
+    Returns
+    -------
+    pixels, palette
+        As `before_after`.
+    """
+    rows, columns = _PANEL
+    high = float(np.percentile(panels[0][1], 99.8))
+    count = len(panels)
+    height = _TOP + count * rows + (count - 1) * _GAP + _BOTTOM
+    height += _GAP + _CURVE if curve else 0
     canvas = np.full((height, _LEFT + columns + _RIGHT), _BACK, np.uint8)
-    for i, (name, levels) in enumerate(zip(("before", "after"), panels, strict=True)):
-        y = _TOP + i * (rows + _GAP)
-        share = np.clip((levels - high) / _RANGE_DB + 1.0, 0.0, 1.0)
-        canvas[y : y + rows, _LEFT : _LEFT + columns] = share * (_LEVELS - 1)
+    y = _TOP
+    for name, levels in panels:
+        fitted = _fit(levels, _PANEL)
+        canvas[y : y + rows, _LEFT : _LEFT + columns] = _colours(fitted, high)
         _text(canvas, name, _LEFT + 6, y - 20)
         _frequencies(canvas, y, rows, top_hz)
-    _seconds(canvas, _TOP + 2 * rows + _GAP, columns, seconds)
+        y += rows + _GAP
+    if curve:
+        _text(canvas, curve[0], _LEFT + 6, y - 20)
+        _curve(canvas, y, columns, curve[1])
+        y += _CURVE + _GAP
+    _seconds(canvas, y - _GAP, columns, seconds)
     return canvas, _palette()
+
+
+def strip(
+    panels: Sequence[NDArray[np.float64]], shape: tuple[int, int] = (40, 240)
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Draw spectrograms small, below each other, without axes.
+
+    Parameters
+    ----------
+    panels
+        Levels in dB, as for `draw`.
+    shape
+        Height and width of each.
+
+    Returns
+    -------
+    pixels, palette
+        As `before_after`; few colours, so that the file is small.
+    """
+    high = float(np.percentile(panels[0], 99.8))
+    step = _LEVELS // 16
+    drawn = [_colours(_fit(levels, shape), high) // step * step for levels in panels]
+    gap = np.full((2, shape[1]), _BACK, np.uint8)
+    stacked = [part for image in drawn for part in (image, gap)][:-1]
+    return np.concatenate(stacked), _palette()
+
+
+def _colours(levels: NDArray[np.float64], high: float) -> NDArray[np.uint8]:
+    share = np.clip((levels - high) / _RANGE_DB + 1.0, 0.0, 1.0)
+    return (share * (_LEVELS - 1)).astype(np.uint8)
+
+
+def _fit(levels: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.float64]:
+    """Resize by means where it shrinks, by repetition where it grows."""
+    for axis, size in enumerate(shape):
+        have = levels.shape[axis]
+        if have > size:
+            edges = np.arange(size) * have // size
+            widths = np.diff(np.append(edges, have))
+            sums = np.add.reduceat(levels, edges, axis=axis)
+            levels = sums / (widths[:, None] if axis == 0 else widths)
+        elif have < size:
+            levels = levels.take(np.arange(size) * have // size, axis=axis)
+    return levels
+
+
+def _curve(
+    canvas: NDArray[np.uint8], y: int, columns: int, values: NDArray[np.float64]
+) -> None:
+    """Draw values in dB over time between two round limits."""
+    finite = values[np.isfinite(values)]
+    low, top = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
+    low = 10.0 * np.floor(min(low, 0.0) / 10.0)
+    top = max(10.0 * np.ceil(top / 10.0), low + 10.0)
+    step = max(10.0, 10.0 * np.ceil((top - low) / 40.0))
+    for level in np.arange(low, top + 1.0, step):
+        at = y + round(float((_CURVE - 1) * (top - level) / (top - low)))
+        canvas[at, _LEFT - 7 : _LEFT + columns] = _GRID
+        label = f"{level:g}"
+        _text(canvas, label, _LEFT - 12 - 12 * len(label), at - 7)
+    _text(canvas, "dB", _LEFT - 52, y - 20)
+    fitted = _fit(np.nan_to_num(values, nan=0.0)[None, :], (1, columns))[0]
+    share = np.clip((top - fitted) / (top - low), 0.0, 1.0)
+    at_row = y + np.rint((_CURVE - 1) * share).astype(int)
+    last = at_row[0]
+    for column, row in enumerate(at_row):
+        first, end = sorted((int(last), int(row)))
+        canvas[first : end + 2, _LEFT + column] = _TEXT
+        last = row
 
 
 def _frequencies(canvas: NDArray[np.uint8], y: int, rows: int, top_hz: float) -> None:
@@ -143,8 +270,10 @@ def _frequencies(canvas: NDArray[np.uint8], y: int, rows: int, top_hz: float) ->
 
 
 def _seconds(canvas: NDArray[np.uint8], y: int, columns: int, seconds: float) -> None:
-    steps = (0.01, 0.1, 0.5, 1, 2, 5, 10, 30, 60)
-    step = next((s for s in steps if seconds / s <= 10), 60)
+    steps = (0.01, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200)
+    step = next(
+        (s for s in steps if seconds / s <= 10), 3600 * int(seconds / 36000 + 1)
+    )
     for i in range(int(seconds / step + 1e-6) + 1):
         at = _LEFT + round((columns - 1) * i * step / seconds) if seconds else _LEFT
         canvas[y + 1 : y + 7, at] = _GRID
@@ -192,11 +321,16 @@ def write_png(
     Chunks and filter bytes as in the PNG specification (W3C, third edition),
     sections 5 and 7: colour type 3, no filter.
     """
+    path.write_bytes(png(pixels, palette))
+
+
+def png(pixels: NDArray[np.uint8], palette: NDArray[np.uint8]) -> bytes:
+    """Return the content of a PNG file; see `write_png`."""
     height, width = pixels.shape
     lines = np.zeros((height, width + 1), np.uint8)
     lines[:, 1:] = pixels
     head = struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)
-    path.write_bytes(
+    return (
         b"\x89PNG\r\n\x1a\n"
         + _chunk(b"IHDR", head)
         + _chunk(b"PLTE", palette.tobytes())

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from types import ModuleType
-from typing import Final, TextIO
+from typing import Any, Final, TextIO
 
 from .errors import DeviceError, RuntimeMissingError
 
@@ -94,6 +94,17 @@ def _stderr_on(descriptor: int, before: TextIO) -> Iterator[None]:
             yield
         finally:
             sys.stderr = before
+
+
+def reinitialise(sd: Any) -> None:
+    """Start PortAudio anew: it looks for devices only then.
+
+    All streams of this process must be closed.
+    """
+    with quiet_stderr():
+        for step in ("_terminate", "_initialize"):
+            with contextlib.suppress(sd.PortAudioError):
+                getattr(sd, step, lambda: None)()
 
 
 def explain(error: Exception, what: str, rate: int | None = None) -> DeviceError:

@@ -11,15 +11,25 @@ sizes of EBU Tech 3306.
 
 from __future__ import annotations
 
+import io
 import os
 import struct
 from dataclasses import dataclass
-from typing import BinaryIO, Final, Protocol
+from pathlib import Path
+from typing import Any, BinaryIO, Final, Protocol
 
 from .errors import AudioFormatError
 from .pcm import SAMPLE_FORMATS, SampleFormat
 
-__all__ = ["WavHeader", "WavLayout", "read_header", "scan_wav", "stream_header"]
+__all__ = [
+    "UNKNOWN_SIZE",
+    "PatchedWav",
+    "WavHeader",
+    "WavLayout",
+    "read_header",
+    "scan_wav",
+    "stream_header",
+]
 
 UNKNOWN_SIZE: Final = 0xFFFFFFFF
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
@@ -44,6 +54,8 @@ class WavHeader:
         Format tag and bits of a sample, as declared.
     data_bytes
         Declared length of the audio; None where the writer did not know it.
+    channel_mask
+        Loudspeaker of each channel, a bit each; 0 if it is not said.
     """
 
     sample_rate: int
@@ -52,6 +64,7 @@ class WavHeader:
     code: int
     bits: int
     data_bytes: int | None
+    channel_mask: int = 0
 
 
 @dataclass(frozen=True)
@@ -143,7 +156,9 @@ def _parse_fmt(fmt: bytes, data_bytes: int | None) -> WavHeader:
     if len(fmt) < 16:
         raise AudioFormatError("the WAV header is damaged: its format chunk is short")
     code, channels, rate, _, _, bits = struct.unpack("<HHIIHH", fmt[:16])
+    mask = 0
     if code == _EXTENSIBLE and len(fmt) >= 26:
+        mask = struct.unpack("<I", fmt[20:24])[0]
         code = struct.unpack("<H", fmt[24:26])[0]
     names = {
         (_PCM, 8): "u8",
@@ -155,7 +170,7 @@ def _parse_fmt(fmt: bytes, data_bytes: int | None) -> WavHeader:
     }
     name = names.get((code, bits))
     kind = None if name is None else SAMPLE_FORMATS[name]
-    return WavHeader(rate, channels, kind, code, bits, data_bytes)
+    return WavHeader(rate, channels, kind, code, bits, data_bytes, mask)
 
 
 def stream_header(
@@ -243,3 +258,44 @@ def _chunks_fit(file: BinaryIO, position: int, end: int) -> bool:
         size = struct.unpack("<I", head[4:])[0]
         position += 8 + size + (size & 1)
     return position <= end + 1
+
+
+class PatchedWav(io.RawIOBase):
+    """A WAV file whose ``data`` size reads as `size` instead of what is there."""
+
+    def __init__(self, path: Path, offset: int, size: int) -> None:
+        super().__init__()
+        self._raw = path.open("rb")
+        self._patches = {offset: struct.pack("<I", size)}
+        self._patches[4] = struct.pack("<I", min(offset + size, UNKNOWN_SIZE - 1))
+
+    def readable(self) -> bool:
+        """Say that it can be read."""
+        return True
+
+    def seekable(self) -> bool:
+        """Say that it can be sought in."""
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Go to a place, as in the file."""
+        return self._raw.seek(offset, whence)
+
+    def tell(self) -> int:
+        """Return the place, as in the file."""
+        return self._raw.tell()
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Read bytes of the file, the sizes in its header replaced."""
+        start = self._raw.tell()
+        count = self._raw.readinto(buffer)
+        for offset, patch in self._patches.items():
+            for i, byte in enumerate(patch):
+                if start <= offset + i < start + count:
+                    memoryview(buffer)[offset + i - start] = byte
+        return count
+
+    def close(self) -> None:
+        """Close the file."""
+        self._raw.close()
+        super().close()

@@ -7,7 +7,6 @@ after the other. What is played can be read; what is captured can be given.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -89,6 +88,8 @@ class FakeSound:
         self.captured = captured
         self.sizes, self.refuse, self.pace = sizes, refuse, pace
         self.dies_after, self.flags = dies_after, flags
+        self.initialised = 0
+        self._known = list(self.devices)
         self.opened: list[_Stream] = []
         self.played: list[NDArray[np.float32]] = []
 
@@ -97,8 +98,25 @@ class FakeSound:
 
     def query_devices(self, device: Any = None, kind: str | None = None) -> Any:
         if device is None and kind is None:
-            return self.devices
+            return self._known
         raise PortAudioError("Error querying device -1", -9996)
+
+    def _terminate(self) -> None:
+        assert all(stream.closed for stream in self.opened), "streams would be lost"
+
+    def _initialize(self) -> None:
+        """Look for devices, which PortAudio does only here."""
+        self.initialised += 1
+        self._known = list(self.devices)
+
+    def unplug(
+        self, *devices: dict[str, Any], default: tuple[int, int] = (0, 0)
+    ) -> None:
+        """Let only `devices` be left; streams on others stop by themselves."""
+        self.devices = list(devices)
+        self.default = type("default", (), {"device": default})
+        for stream in self.opened:
+            stream.stop_by_itself()
 
     def check_input_settings(self, **asked: Any) -> None:
         self._check("input", asked["device"], asked["samplerate"], asked["channels"])
@@ -108,6 +126,8 @@ class FakeSound:
 
     def _check(self, kind: str, index: int, rate: int, channels: int) -> None:
         code = self.refuse(kind, index, rate, channels)
+        if code is None and index >= len(self.devices):
+            code = -9996
         if code is None and channels > self.devices[index][f"max_{kind}_channels"]:
             code = -9998
         if code is not None:
@@ -138,6 +158,7 @@ class _Stream:
     def __init__(self, sound: FakeSound, kind: str, asked: dict[str, Any]) -> None:
         self.asked, self.kind, self._sound = asked, kind, sound
         self.active = self.closed = False
+        self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     @property
@@ -149,8 +170,12 @@ class _Stream:
         self.active = True
         self._thread.start()
 
-    def abort(self) -> None:
+    def stop_by_itself(self) -> None:
         self.active = False
+        self._ended.set()
+
+    def abort(self) -> None:
+        self.stop_by_itself()
         if self._thread.is_alive():
             self._thread.join()
 
@@ -188,4 +213,4 @@ class _Stream:
                 callback(played, size, None, status)
             if self.kind != "input":
                 sound.played.append(played)
-            time.sleep(sound.pace)
+            self._ended.wait(sound.pace)

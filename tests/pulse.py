@@ -36,13 +36,18 @@ class PulseServer:
         self.env |= {"HOME": str(home), "XDG_RUNTIME_DIR": str(runtime)}
         self._children: list[subprocess.Popen[bytes]] = []
         self._log = folder / "pulseaudio.log"
+        self.start()
+
+    def start(self) -> None:
+        """Start the server; also after `kill`."""
         with self._log.open("wb") as log:
             words = ["--system=false", "--daemonize=no", "--exit-idle-time=-1"]
             words += ["--disable-shm=yes", "--use-pid-file=no"]
+            words += ["--high-priority=yes", "--realtime=yes"]
             module = "module-native-protocol-unix"
-            self._start(["pulseaudio", "-n", *words, "-L", module], log)
+            server = self._start(["pulseaudio", "-n", *words, "-L", module], log)
         for _ in range(100):
-            if self._children[0].poll() is not None:
+            if server.poll() is not None:
                 break
             if self._pactl("info").returncode == 0:
                 return
@@ -67,6 +72,18 @@ class PulseServer:
             ["parec", "--raw", f"--device={name}.monitor", "--latency-msec=5"],
             subprocess.DEVNULL,
         )
+
+    def remove_sink(self, name: str) -> None:
+        """Take a null sink away, as if it were unplugged."""
+        for line in self._pactl("list", "short", "modules").stdout.splitlines():
+            if f"sink_name={name} " in line + " ":
+                self._pactl("unload-module", line.split()[0])
+
+    def kill(self) -> None:
+        """Let the server die at once, and with it what listens to it."""
+        self._children[0].kill()
+        self.stop()
+        self._children.clear()
 
     def settle(self) -> None:
         """Wait until the sinks run on time."""

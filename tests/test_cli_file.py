@@ -58,10 +58,11 @@ def test_several_files_go_into_a_folder(tmp_path, model_arg):
     out = tmp_path / "x" / "clean"
     result = run("file", *names, "-o", out, "--model", model_arg, "--json")
     assert result.exit_code == 1
-    assert sorted(p.name for p in out.iterdir()) == ["0.wav", "2.wav"]
-    told = json.loads(result.stdout)
-    assert [Path(f["output"]).name for f in told["files"]] == ["0.wav", "2.wav"]
-    assert "empty" in told["failed"][0]["error"] and "empty" in result.stderr
+    assert sorted(p.name for p in out.glob("[!.]*")) == ["0.wav", "2.wav"]
+    told = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [f["status"] for f in told] == ["done", "failed", "done", "summary"]
+    assert [Path(told[i]["output"]).name for i in (0, 2)] == ["0.wav", "2.wav"]
+    assert "empty" in told[1]["error"] and "empty" in result.stderr
 
 
 def test_one_input_and_an_existing_folder(tmp_path, model_arg):

@@ -16,9 +16,10 @@ import streamdenoise.devices as devices_module
 import streamdenoise.session as session_module
 from streamdenoise import RuntimeMissingError
 from streamdenoise.cli import cli
-from streamdenoise.cli.live import advice, meter_line, summary_lines
+from streamdenoise.cli.live import summary_lines
 from streamdenoise.live import XRUN_KINDS
 from streamdenoise.session import Status
+from streamdenoise.view import meter_line
 from tests.fakes import IdentityModel
 from tests.fakesound import FakeSound, Flags, device
 
@@ -76,8 +77,8 @@ def test_xruns_come_with_advice(monkeypatch: pytest.MonkeyPatch) -> None:
     sound = desk(flags=lambda call: Flags(output_underflow=call == 60))
     done = run(monkeypatch, sound, "live", "--duration", "0.5")
     assert "1 (output underflow 1)" in done.stderr
-    assert "try --latency 0.05" in done.stderr
-    assert "one device for both" in advice({"buffer overrun": 3, "input overflow": 1})
+    assert "advice   the output was not filled in time" in done.stderr
+    assert "try --latency 0.0" in done.stderr
 
 
 def test_record_and_force(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -117,7 +118,9 @@ def test_trouble_with_devices_is_one_sentence(
     assert done.exit_code == 3, done.output
     assert text in done.stderr
     complaints = [x for x in done.stderr.splitlines() if x.startswith("streamdenoise:")]
-    assert len(complaints) == 1
+    # A device that went away is waited for first, which is said as well.
+    waited = [line for line in complaints if "Waiting" in line]
+    assert len(complaints) - len(waited) == 1
     assert done.stdout == ""
 
 

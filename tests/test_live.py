@@ -11,7 +11,7 @@ import pytest
 
 from streamdenoise import Denoiser, Meter, Settings
 from streamdenoise.live import LiveStream, spread
-from streamdenoise.ring import Bridge
+from streamdenoise.bridge import Bridge
 from tests.fakes import BrokenModel, IdentityModel, MemoryModel
 from tests.fakesound import NO_FLAGS, Flags
 

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -215,26 +215,142 @@ def test_the_meter_on_a_terminal(pulse: PulseServer, model_path: Path) -> None:
     assert "ALSA lib" not in shown
 
 
-def test_a_server_that_dies_is_a_sentence(
-    model_path: Path, tmp_path: Path, pulse: PulseServer
-) -> None:
-    """When the sound server goes away, live ends by itself and says so."""
+class Inside:
+    """A session in a thread, in a process whose environment names the devices."""
+
+    def __init__(self, server: PulseServer, model: Path) -> None:
+        code = (
+            "import sys, threading\n"
+            "from streamdenoise.session import LiveOptions, LiveSession\n"
+            "from streamdenoise.portaudio import quiet_stderr\n"
+            "def out(text): print(text, flush=True)\n"
+            "with quiet_stderr():\n"
+            "    options = LiveOptions(model=sys.argv[1], rate=48000, latency=0.06)\n"
+            "    with LiveSession(options, warn=out) as session:\n"
+            "        def end(): sys.stdin.read(); session.stop()\n"
+            "        threading.Thread(target=end, daemon=True).start()\n"
+            "        out('ready')\n"
+            "        session.run(tick=lambda s: out(f'{s.state} {s.latency:.4f} '\n"
+            "            f'{s.level_out:.1f} {session.core.dropped}'))\n"
+        )
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", code, str(model)],
+            env={**server.env_for("room.monitor", "ear"), "PYTHONPATH": str(ROOT)},
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.lines: list[str] = []
+
+    def until(self, found: Callable[[str], bool], seconds: float = 40.0) -> str:
+        """Read on until a line is as wanted; return it."""
+        assert self.process.stdout is not None
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            line = self.process.stdout.readline()
+            assert line, self.lines[-20:]
+            self.lines.append(line.rstrip())
+            if found(line):
+                return line
+        pytest.fail(f"waited in vain: {self.lines[-20:]}")
+
+    def ticks(self, count: int) -> list[list[str]]:
+        """Return the next `count` statuses while it runs."""
+        seen = []
+        while len(seen) < count:
+            seen.append(self.until(lambda line: line.startswith("running")).split())
+        return seen
+
+    def end(self) -> None:
+        """Stop it in the regular way."""
+        _, _ = self.process.communicate(timeout=30)
+        assert self.process.returncode == 0, self.lines[-20:]
+
+
+def is_waiting(line: str) -> bool:
+    return line.startswith("waiting for device")
+
+
+def is_back(line: str) -> bool:
+    return line.startswith("sound is back")
+
+
+@pytest.fixture
+def inside(
+    tmp_path: Path, pulse: PulseServer, model_path: Path
+) -> Iterator[tuple[PulseServer, Inside]]:
+    """A session on a server of its own, which a test may wreck."""
     server = PulseServer(tmp_path)
+    live = None
     try:
         server.add_sink("room")
         server.add_sink("ear")
         server.settle()
-        live = Live(server, model_path)
-        time.sleep(0.5)
+        live = Inside(server, model_path)
+        live.until(lambda line: line.startswith("running"))
+        yield server, live
     finally:
+        if live is not None:
+            live.process.kill()
+            live.process.communicate()
         server.stop()
-    try:
-        _, said = live.process.communicate(timeout=30)
-    finally:
-        live.process.kill()
-    assert live.process.returncode == 3, said
-    assert "went away" in said
-    assert "Traceback" not in said
+
+
+def test_a_device_that_is_unplugged_comes_back(
+    inside: tuple[PulseServer, Inside],
+) -> None:
+    """The sink that it plays into is taken away for 3 s: it waits, and goes on."""
+    server, live = inside
+    live.ticks(10)
+    server.remove_sink("ear")
+    server.remove_sink("room")
+    live.until(is_waiting)
+    time.sleep(3.0)
+    server.add_sink("room")
+    server.add_sink("ear")
+    live.until(is_back)
+    live.ticks(10)
+    live.end()
+    lost = [line for line in live.lines if "Waiting for it" in line]
+    assert len(lost) == 1 and "went away" in lost[0]
+
+
+def test_a_server_that_is_killed_and_started_again(
+    inside: tuple[PulseServer, Inside],
+) -> None:
+    """The sound server dies: live waits for it, and goes on with the new one."""
+    server, live = inside
+    live.ticks(5)
+    server.kill()
+    live.until(is_waiting)
+    time.sleep(1.0)
+    server.start()
+    server.add_sink("room")
+    server.add_sink("ear")
+    live.until(is_back)
+    live.ticks(10)
+    live.end()
+    assert not any("Traceback" in line for line in live.lines)
+
+
+def test_a_process_that_stood_still_heals(inside: tuple[PulseServer, Inside]) -> None:
+    """Stopped for 2 s by a signal: within 5 s the latency is what it was."""
+    _, live = inside
+    live.ticks(30)
+    before = float(live.ticks(1)[0][1])
+    live.process.send_signal(signal.SIGSTOP)
+    time.sleep(2.0)
+    live.process.send_signal(signal.SIGCONT)
+    began = time.monotonic()
+    latency = float("inf")
+    while latency > before + 0.02 and time.monotonic() - began < 15:
+        latency = float(live.ticks(1)[0][1])
+    live.ticks(20)
+    assert time.monotonic() - began < 5 + 2.5
+    assert float(live.ticks(1)[0][1]) < before + 0.02
+    live.end()
 
 
 def test_no_server_is_a_sentence(

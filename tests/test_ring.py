@@ -1,4 +1,4 @@
-"""The ring keeps every sample in order; the bridge keeps the delay in bounds."""
+"""The ring keeps every sample in order."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from streamdenoise.ring import FADE, Bridge, Ring
+from streamdenoise.ring import Ring
 
 
 def frames(start: int, count: int, channels: int = 1) -> np.ndarray:
@@ -73,104 +73,21 @@ def test_two_threads_lose_nothing(rng: np.random.Generator) -> None:
     np.testing.assert_array_equal(got, frames(0, total))
 
 
+def test_peeking_further_on_moves_nothing() -> None:
+    """What lies behind an offset can be seen, around the end too, and stays."""
+    ring = Ring(10)
+    ring.write(frames(0, 8))
+    ring.skip(6)
+    ring.write(frames(8, 7))
+    out = np.zeros((20, 1), np.float32)
+    assert ring.peek(out, 4) == 5
+    np.testing.assert_array_equal(out[:5, 0], [10, 11, 12, 13, 14])
+    assert ring.peek(out, 40) == 0
+    assert ring.fill == 9
+
+
 @pytest.mark.parametrize("arguments", [(0, 1), (5, 0), (-1, 1)])
 def test_a_ring_of_nothing_is_refused(arguments: tuple[int, int]) -> None:
     """Sizes below 1 are an error at once, not later."""
     with pytest.raises(ValueError, match="cannot be made"):
         Ring(*arguments)
-
-
-def pull(bridge: Bridge, count: int) -> np.ndarray:
-    out = np.full((count, 1), np.nan, np.float32)
-    bridge.pull(out)
-    return out[:, 0]
-
-
-def test_the_bridge_starts_when_its_target_is_held() -> None:
-    """Silence until the target is in the ring, then every sample in order."""
-    bridge = Bridge(target=8, limit=100)
-    bridge.push(frames(1, 8))
-    assert not pull(bridge, 4).any()
-    bridge.push(frames(9, 4))
-    np.testing.assert_array_equal(pull(bridge, 4), [1, 2, 3, 4])
-    assert (bridge.underruns, bridge.overruns, bridge.inserted) == (0, 0, 0)
-    assert bridge.fill == 8
-
-
-def test_an_underrun_is_silence_counted_once_and_refilled() -> None:
-    """When the input stalls: silence, one count, and the target is held again."""
-    bridge = Bridge(target=4, limit=100)
-    bridge.push(frames(1, 8))
-    np.testing.assert_array_equal(pull(bridge, 4), [1, 2, 3, 4])
-    np.testing.assert_array_equal(pull(bridge, 6), [5, 6, 7, 8, 0, 0])
-    assert not pull(bridge, 6).any()
-    assert (bridge.underruns, bridge.inserted) == (1, 8)
-    bridge.push(frames(9, 10))
-    np.testing.assert_array_equal(pull(bridge, 6), frames(9, 6)[:, 0])
-    assert bridge.underruns == 1
-
-
-def test_too_much_is_dropped_from_the_front_to_the_target() -> None:
-    """When the output stalls, the delay goes back to the target, and it is counted."""
-    bridge = Bridge(target=4, limit=20, capacity=400)
-    bridge.push(frames(0, 8))
-    pull(bridge, 4)
-    bridge.push(frames(8, 300))
-    out = pull(bridge, 200)
-    assert bridge.fill == 4
-    assert (bridge.overruns, bridge.dropped) == (1, 100)
-    # The old fades out while the new fades in; no step is larger than the fade's.
-    np.testing.assert_array_equal(out[FADE:], frames(104 + FADE, 200 - FADE)[:, 0])
-    assert 4 <= out[0] < 10
-    assert np.abs(np.diff(out)).max() < 1 + 2 * 100 / FADE
-
-
-def test_a_delay_that_stays_too_long_is_healed() -> None:
-    """After the output lost time, the fill goes back to the target in two windows."""
-    hop = 48
-    bridge = Bridge(2 * hop, 20 * hop, window=10 * hop, slack=hop)
-    for at in range(60):
-        bridge.push(frames(at * hop, hop))
-        if not 10 <= at < 16:  # the output stands still, less than the limit
-            pull(bridge, hop)
-        if at == 16:
-            assert bridge.fill >= 8 * hop
-    assert bridge.fill <= 3 * hop
-    assert bridge.overruns == 1
-    assert bridge.dropped == 6 * hop
-    assert bridge.underruns == 0
-
-
-def test_what_a_full_bridge_refuses_is_counted() -> None:
-    """Without anybody pulling, memory stays as it is and the loss is counted."""
-    bridge = Bridge(target=4, limit=20, capacity=30)
-    for at in range(10):
-        bridge.push(frames(10 * at, 10))
-    assert bridge.fill == 30
-    assert (bridge.refused, bridge.refused_frames) == (1, 70)
-
-
-def test_two_clocks_that_differ_never_leave_the_bounds() -> None:
-    """Twenty minutes at +-300 ppm: the delay stays bounded, and the rest is counted."""
-    for ppm in (-300, 300):
-        hop, rate = 128, 16_000
-        bridge = Bridge(target=2 * hop, limit=8 * hop)
-        sent, block, out = 0.0, np.zeros((hop, 1), np.float32), np.empty((hop, 1), "f4")
-        most = 0
-        for _ in range(1200 * rate // hop):
-            sent += 1 + ppm * 1e-6
-            while sent >= 1:
-                bridge.push(block)
-                sent -= 1
-            bridge.pull(out)
-            most = max(most, bridge.fill)
-        assert most <= 9 * hop
-        expected = 1200 * rate * 300e-6
-        moved = bridge.dropped if ppm > 0 else bridge.inserted
-        assert moved == pytest.approx(expected, rel=0.2)
-
-
-def test_bounds_that_cannot_be_kept_are_refused() -> None:
-    """The target lies below the limit."""
-    with pytest.raises(ValueError, match="target"):
-        Bridge(target=10, limit=10)

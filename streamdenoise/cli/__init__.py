@@ -23,10 +23,23 @@ COMMANDS: Final = {
     "file": ("file", "Denoise sound files."),
     "pipe": ("pipe", "Denoise a stream from standard input to standard output."),
     "live": ("live", "Denoise a microphone while you speak."),
+    "ctl": ("ctl", "Control a live session that runs."),
+    "virtual-mic": (
+        "virtual_mic",
+        "A microphone for calls that carries the denoised sound.",
+    ),
     "devices": ("devices", "List the sound devices."),
+    "doctor": ("doctor", "Say whether live will work here, and what mends it."),
     "models": ("models", "List the models."),
+    "compare": ("compare", "Say and draw what differs between two recordings."),
     "bench": ("bench", "Measure the speed on this machine."),
     "demo": ("demo", "Hear and see it work, without files or sound card."),
+    "config": ("config", "Flags that need not be typed; profiles."),
+    "service": ("service", "Run live at every login (systemd)."),
+    "completion": (
+        "completion",
+        "Let the shell complete commands, devices and models.",
+    ),
 }
 """Commands in the order of the help: module and attribute, and the short help."""
 
@@ -42,8 +55,13 @@ class LazyGroup(click.Group):
         """Import one command."""
         if cmd_name not in COMMANDS:
             return None
-        module = import_module(f".{COMMANDS[cmd_name][0]}", __name__)
-        command: click.Command = getattr(module, cmd_name)
+        attribute = COMMANDS[cmd_name][0]
+        module = import_module(f".{attribute}", __name__)
+        command: click.Command = getattr(module, attribute)
+        if cmd_name in ("live", "file", "pipe"):
+            from .configured import configurable
+
+            configurable(command)
         return command
 
     def resolve_command(

@@ -24,10 +24,12 @@ if TYPE_CHECKING:
 __all__ = [
     "Progress",
     "columns",
+    "completer",
     "fail",
     "guarded",
     "json_option",
     "model_option",
+    "plain",
     "print_json",
     "quiet_exit",
     "say",
@@ -71,14 +73,15 @@ def _emit(text: str, stream: TextIO) -> None:
 
 def print_json(value: Any) -> None:
     """Print `value` as JSON to standard output, infinities and NaN as null."""
-    write(json.dumps(_plain(value), indent=2))
+    write(json.dumps(plain(value), indent=2))
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return `value` as JSON can have it: keys as text, infinities and NaN as None."""
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
@@ -177,6 +180,22 @@ def stop_on_sigterm() -> Iterator[None]:
 # Options ----------------------------------------------------------------------------
 
 
+def completer(what: str) -> Callable[..., list[Any]]:
+    """Return what completes a word: ``complete_WHAT`` of `completers`, when needed."""
+
+    def complete(
+        ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[Any]:
+        from . import completers
+
+        found: list[Any] = getattr(completers, f"complete_{what}")(
+            ctx, param, incomplete
+        )
+        return found
+
+    return complete
+
+
 def json_option(command: _F) -> _F:
     """Add ``--json``, as `as_json`."""
     return click.option(
@@ -189,6 +208,7 @@ def model_option(command: _F) -> _F:
     return click.option(
         "--model",
         metavar="NAME|PATH",
+        shell_complete=completer("models"),
         help="Model to use; see: streamdenoise models.",
     )(command)
 

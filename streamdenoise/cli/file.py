@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import math
 import os
+import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..errors import EXIT_INPUT, EXIT_INTERRUPTED, StreamDenoiseError
 from ..names import shown
+from ..urls import is_remote
+from .batchview import BatchProgress, failures_table
 from .common import (
-    Progress,
     fail,
-    json_option,
     model_option,
-    print_json,
     settings_from,
     settings_options,
     stop_on_sigterm,
@@ -24,125 +28,329 @@ from .common import (
 )
 
 if TYPE_CHECKING:
-    from ..batch import FileResult
+    from ..batchrun import Batch, Options, Outcome
+    from ..collect import Collected
+    from ..plan import Job
+    from ..remote import Remote
 
 __all__ = ["file"]
 
 
+def _loudness(
+    ctx: click.Context, param: click.Parameter, value: str | None
+) -> float | str | None:
+    if value is None or value == "keep":
+        return value
+    try:
+        level = float(value)
+    except ValueError:
+        level = 1.0
+    if not -70.0 <= level <= 0.0:
+        raise click.BadParameter("give LUFS from -70 to 0, such as -16, or keep")
+    return level
+
+
 @click.command(short_help="Denoise sound files.")
-@click.argument(
-    "inputs",
-    metavar="INPUT...",
-    nargs=-1,
-    required=True,
-    type=click.Path(path_type=Path),
-)
+@click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
 @click.option(
     "-o",
     "--output",
     metavar="OUT",
-    help="File for one input, folder for several (names are kept).  "
-    "[default: NAME.denoised.EXT beside the input]",
+    help="File for one input, folder for several (names and folders are kept); also "
+    "s3:// and gs://.  [default: NAME.denoised.EXT beside the input]",
 )
+@click.option("-r", "--recursive", is_flag=True, help="Look into folders in folders.")
+@click.option("-0", "--null", is_flag=True, help="Names on standard input end by NUL.")
 @settings_options
 @model_option
+@click.option(
+    "--link-channels",
+    is_flag=True,
+    help="One gain for all channels, so that the stereo image does not move.",
+)
+@click.option(
+    "--loudness",
+    metavar="LUFS|keep",
+    callback=_loudness,
+    help="Bring results to this loudness (-16 for podcasts), or keep the input's.",
+)
+@click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(0),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Files at a time, each in a process of its own; 0: one for each core.",
+)
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on after an interruption: skip what is done, redo what has changed.",
+)
+@click.option(
+    "--fail-fast/--keep-going",
+    default=False,
+    help="Stop at the first failure, or do the others.  [default: keep going]",
+)
 @click.option("--force", is_flag=True, help="Replace files that exist already.")
-@json_option
+@click.option("--plot", is_flag=True, help="Draw each result, into NAME.EXT.png.")
+@click.option(
+    "--report",
+    metavar="FILE.html",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="One page with players and pictures, what lost most first.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object a line.")
 def file(
-    inputs: tuple[Path, ...],
+    inputs: tuple[str, ...],
     output: str | None,
+    recursive: bool,
+    null: bool,
     strength: float | None,
     mix: float,
     removed: bool,
     model: str | None,
+    link_channels: bool,
+    loudness: float | str | None,
+    jobs: int,
+    resume: bool,
+    fail_fast: bool,
     force: bool,
+    plot: bool,
+    report: Path | None,
+    dry_run: bool,
     as_json: bool,
 ) -> None:
     """Denoise sound files: wav, flac, ogg, opus, mp3, aiff, caf and more.
 
     The result has the rate, channels, length and format of its input, and lies on it
-    sample for sample.
+    sample for sample. INPUT is a file, a folder, a pattern, an address (http, https,
+    s3, gs), or - for a list of names on standard input.
 
     \b
     streamdenoise file talk.wav                    makes talk.denoised.wav
     streamdenoise file talk.mp3 -o clean.flac      the extension sets the format
     streamdenoise file *.wav -o clean              makes clean/NAME.wav
-    streamdenoise file talk.wav --strength 12      keeps a quiet background
+    streamdenoise file -r talks -o clean -j 4      a whole tree, four at a time
+    streamdenoise file -r talks -o clean --resume  goes on where it was stopped
+    find . -name '*.wav' -print0 | streamdenoise file -0 - -o clean
     """  # noqa: D301
-    from ..batch import denoise_file, load_any, plan_targets
+    from ..batchrun import Batch, Options
+    from ..plan import make_jobs
 
-    settings = settings_from(strength, mix, removed)
-    folder, as_folder = _folder(output, len(inputs))
-    target = None if output is None else Path(output)
-    plan = plan_targets(inputs, target, into_folder=as_folder)
-    results: list[FileResult] = []
-    failures: list[dict[str, str]] = []
-    worst = 0
-    with stop_on_sigterm():
-        loaded = load_any(model)
-        try:
-            for source, result in plan:
-                name = shown(source)
-                try:
-                    _make_folder(folder)
-                    with Progress(name) as progress:
-                        done = denoise_file(
-                            source,
-                            result,
-                            loaded,
-                            settings,
-                            force=force,
-                            explicit=output is not None and not as_folder,
-                            progress=progress,
-                        )
-                except StreamDenoiseError as error:
-                    # The other files are worth doing; the exit code tells.
-                    fail(str(error))
-                    failures.append({"input": name, "error": str(error)})
-                    worst = worst or error.exit_code
-                    continue
-                results.append(done)
-                for note in done.notes:
-                    warn(f"{name}: {note}")
-                if not as_json:
-                    write(_line(done))
-        except KeyboardInterrupt:
-            fail(
-                f"interrupted: {len(results)} of {len(plan)} files are done, and "
-                "nothing half-done was left behind"
-            )
-            worst = EXIT_INTERRUPTED
-    if as_json:
-        print_json({"files": [r.as_dict() for r in results], "failed": failures})
-    elif len(plan) > 1 and failures:
-        fail(f"{len(results)} of {len(plan)} files were denoised")
-    if worst:
-        raise click.exceptions.Exit(worst)
+    collected = _collect(inputs, output, recursive, null)
+    several = len(inputs) > 1 or len(collected.found) > 1 or "-" in inputs
+    into_folder = _into_folder(output, several, inputs)
+    planned = make_jobs(collected.found, output, into_folder=into_folder)
+    if report is not None:
+        _check_report(report, planned, force=force or resume)
+    options = Options(
+        settings_from(strength, mix, removed),
+        model,
+        force=force,
+        plot=plot,
+        thumbnail=report is not None,
+        link_channels=link_channels,
+        loudness=loudness,
+    )
+    for note in collected.notes:
+        warn(note)
+    with stop_on_sigterm(), BatchProgress(planned) as progress:
+        batch = Batch(
+            planned,
+            options,
+            processes=jobs or os.cpu_count() or 1,
+            resume=resume,
+            fail_fast=fail_fast,
+            watch=progress.step,
+        )
+        if dry_run:
+            _tell_plan(batch, as_json)
+            return
+        view = _View(planned, progress, as_json)
+        code = view.run(batch, report, options)
+    if code:
+        raise click.exceptions.Exit(code)
 
 
-def _folder(output: str | None, count: int) -> tuple[Path | None, bool]:
-    """Tell whether ``-o`` means a folder, and which one may have to be made."""
+# Inputs -----------------------------------------------------------------------------
+
+
+def _collect(
+    inputs: tuple[str, ...], output: str | None, recursive: bool, null: bool
+) -> Collected:
+    from ..collect import collect, names_from
+
+    listed: Sequence[str] = ()
+    if "-" in inputs:
+        listed = list(names_from(sys.stdin.buffer, null=null))
+    elif null:
+        raise click.UsageError("-0 is for a list on standard input: give - as INPUT")
+    collected = collect(
+        [name for name in inputs if name != "-"],
+        recursive=recursive,
+        listed=listed,
+        output=output,
+        remote=_remote,
+    )
+    if not collected.found:
+        fail("the list on standard input is empty; give it a name a line")
+        raise click.exceptions.Exit(EXIT_INPUT)
+    return collected
+
+
+def _remote() -> Remote:
+    from ..remote import Remote
+
+    return Remote()
+
+
+def _into_folder(output: str | None, several: bool, inputs: tuple[str, ...]) -> bool:
+    """Tell whether ``-o`` means a folder."""
     if output is None:
-        return None, False
-    slash = output.endswith((os.sep, "/"))
-    if count > 1 or slash or os.path.isdir(output):  # noqa: PTH112
-        return Path(output), True
-    return None, False
+        return False
+    if several or output.endswith((os.sep, "/")):
+        return True
+    if is_remote(output):
+        return "/" not in output.split("://", 1)[1]
+    return os.path.isdir(output) or any(map(os.path.isdir, inputs))  # noqa: PTH112
 
 
-def _make_folder(folder: Path | None) -> None:
-    if folder is None:
-        return
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        fail(f"cannot make the folder {shown(folder)}: {error.strerror}")
-        raise click.exceptions.Exit(EXIT_INPUT) from error
+def _check_report(report: Path, planned: list[Job], *, force: bool) -> None:
+    from ..audiofile import check_target
+    from ..plan import PlanError
+
+    own = str(report.absolute())
+    names = (name for job in planned for name in (job.source, job.target))
+    if any(own == str(Path(name).absolute()) for name in names):
+        raise PlanError(f"--report {shown(report)} is one of the sound files")
+    check_target(report, force=force)
 
 
-def _line(result: FileResult) -> str:
+def _tell_plan(batch: Batch, as_json: bool) -> None:
+    meaning = {
+        "new": "",
+        "skip": "  (done already)",
+        "replace": "  (replaces what is there)",
+        "exists": "  (exists already: needs --force)",
+    }
+    for job, what in batch.planned():
+        source, target = shown(job.source), shown(job.target)
+        if as_json:
+            _line({"status": "planned", "input": source, "output": target, "do": what})
+        else:
+            write(f"{source} -> {target}{meaning[what]}")
+
+
+def _line(value: dict[str, Any]) -> None:
+    finite = {
+        key: None if isinstance(item, float) and not math.isfinite(item) else item
+        for key, item in value.items()
+    }
+    write(json.dumps(finite))
+
+
+# Results ----------------------------------------------------------------------------
+
+
+class _View:
+    """Prints outcomes as they come, and what they add up to."""
+
+    def __init__(
+        self, planned: list[Job], progress: BatchProgress, as_json: bool
+    ) -> None:
+        self._planned, self._progress, self._json = planned, progress, as_json
+        self._failures: list[tuple[str, str]] = []
+        self._code = 0
+
+    def run(self, batch: Batch, report: Path | None, options: Options) -> int:
+        """Work through a batch; return the exit code."""
+        with contextlib.ExitStack() as stack:
+            page = None
+            if report is not None:
+                from ..batchreport import BatchReport
+
+                page = stack.enter_context(BatchReport(report, options))
+            stopped = self._outcomes(batch, page)
+        self._sum_up(batch.stopped or stopped)
+        if report is not None and not self._json:
+            write(f"report: {shown(report)}")
+        return self._code
+
+    def _outcomes(self, batch: Batch, page: Any) -> str:
+        try:
+            with contextlib.closing(batch.run()) as outcomes:
+                for outcome in outcomes:
+                    self._progress.finish(outcome)
+                    self._tell(outcome)
+                    if page is not None and outcome.status != "failed":
+                        page.add(outcome)
+        except KeyboardInterrupt:
+            self._progress.clear()
+            self._code = EXIT_INTERRUPTED
+            return (
+                f"interrupted: {self._progress.done} of {len(self._planned)} files are "
+                "done, and nothing half-done was left behind"
+            )
+        except StreamDenoiseError as error:
+            if len(self._planned) == 1 or not self._progress.done:
+                raise
+            self._code = error.exit_code
+            return str(error)
+        return ""
+
+    def _tell(self, outcome: Outcome) -> None:
+        name = shown(outcome.job.source)
+        if outcome.status == "failed":
+            fail(outcome.error)
+            self._failures.append((name, outcome.error))
+            one = len(self._planned) == 1
+            self._code = outcome.exit_code if one else EXIT_INPUT
+            if self._json:
+                _line({"status": "failed", "input": name, "error": outcome.error})
+            return
+        if self._json:
+            _line({"status": outcome.status, **outcome.result})
+        elif outcome.status == "done":
+            write(_sentence(outcome.result))
+        if outcome.status == "done":
+            for note in outcome.result.get("notes", ()):
+                warn(f"{name}: {note}")
+
+    def _sum_up(self, stopped: str) -> None:
+        progress, total = self._progress, len(self._planned)
+        progress.clear()
+        if total == 1 and not progress.skipped and not stopped:
+            return
+        if self._failures and total > 1:
+            failures_table(self._failures, total)
+        if stopped:
+            fail(stopped)
+        if self._json:
+            _line(
+                {
+                    "status": "summary",
+                    "files": total,
+                    "done": progress.done,
+                    "skipped": progress.skipped,
+                    "failed": progress.failed,
+                    "seconds": round(progress.seconds, 3),
+                    "elapsed": round(progress.elapsed, 3),
+                    "times_real_time": round(progress.speed, 2),
+                }
+            )
+            return
+        skipped = f", {progress.skipped} were done before" if progress.skipped else ""
+        speed = f", {progress.speed:.0f} times real time" if progress.done else ""
+        write(f"{progress.done} of {total} files were denoised{skipped}{speed}")
+
+
+def _sentence(result: dict[str, Any]) -> str:
+    before, after = (result[f"noise_floor_{when}"] for when in ("before", "after"))
     return (
-        f"{shown(result.output)}: {result.seconds:.1f} s, noise floor "
-        f"{result.noise_floor_before:.0f} -> {result.noise_floor_after:.0f} dBFS, "
-        f"{result.times_real_time:.0f} times real time"
+        f"{result['output']}: {result['seconds']:.1f} s, noise floor "
+        f"{before:.0f} -> {after:.0f} dBFS, "
+        f"{result['times_real_time']:.0f} times real time"
     )

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
@@ -16,41 +13,52 @@ import click
 
 from ..names import shown
 from .common import (
+    completer,
     json_option,
     model_option,
     print_json,
     say,
     settings_from,
     settings_options,
-    warn,
 )
 
 if TYPE_CHECKING:
-    from ..session import LiveSession, Status
+    from ..session import LiveSession
 
-__all__ = ["live"]
+__all__ = ["live", "stop_flag", "summary_lines"]
 
-_PLAIN_PAUSE = 10.0
+_DEFAULT_MIC = "streamdenoise"
 
 
 class _LatencyType(click.ParamType):  # type: ignore[type-arg,unused-ignore]
-    """Seconds, or the words that PortAudio knows."""
+    """Seconds, or a word."""
 
     name = "latency"
+    _words = ("auto", "low", "high")
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float | str:
-        """Return seconds as a number, or ``low`` or ``high``."""
-        if value in ("low", "high"):
+        """Return seconds as a number, or one of the words."""
+        if value in self._words:
             return str(value)
         try:
             seconds = float(value)
         except ValueError:
             seconds = -1.0
         if not 0.0 < seconds <= 5.0:
-            self.fail("give seconds such as 0.05 (up to 5), low, or high", param, ctx)
+            self.fail(
+                "give seconds such as 0.05 (up to 5), auto, low, or high", param, ctx
+            )
         return seconds
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[Any]:
+        """Offer the words."""
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(w) for w in self._words if w.startswith(incomplete)]
 
 
 def _positive(
@@ -61,6 +69,15 @@ def _positive(
     return value
 
 
+def _name(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    if value is not None:
+        from ..ctlclient import NAME
+
+        if not NAME.fullmatch(value):
+            raise click.BadParameter("give up to 32 letters, digits, '_' or '.'")
+    return value
+
+
 @click.command(short_help="Denoise a microphone while you speak.")
 @settings_options
 @model_option
@@ -68,18 +85,39 @@ def _positive(
     "--input",
     "source",
     metavar="NAME|N",
+    shell_complete=completer("inputs"),
     help="Where sound comes from: part of a name, or number; see: streamdenoise "
     "devices.  [default: the system's]",
 )
-@click.option("--output", "sink", metavar="NAME|N", help="Where it is played.")
+@click.option(
+    "--output",
+    "sink",
+    metavar="NAME|N",
+    shell_complete=completer("outputs"),
+    help="Where it is played.",
+)
+@click.option(
+    "--virtual-mic",
+    is_flag=False,
+    flag_value=_DEFAULT_MIC,
+    metavar="[NAME]",
+    help="Play into a microphone that calls and browsers can choose; it is made, and "
+    "removed at the end (Linux).",
+)
+@click.option(
+    "--also-incoming",
+    is_flag=True,
+    help="Denoise what the others say as well: a loudspeaker for your call, played on "
+    "the real one (Linux).",
+)
 @click.option(
     "--latency",
     type=_LatencyType(),
-    default="low",
+    default="auto",
     show_default=True,
     metavar="SECONDS",
-    help="Buffer asked of each device, or low, or high. Raise it (0.05, 0.1) when "
-    "xruns are counted.",
+    help="Buffer asked of each device: auto finds the lowest that runs without xruns; "
+    "or seconds, low, or high.",
 )
 @click.option(
     "--rate",
@@ -104,44 +142,81 @@ def _positive(
 )
 @click.option(
     "--record",
+    type=click.Path(),
     metavar="FILE",
     help="Write what is played to FILE as well (.wav, .flac, .ogg ...).",
 )
 @click.option("--force", is_flag=True, help="Replace FILE if it exists already.")
+@click.option("--plain", is_flag=True, help="Show one line instead of the live view.")
+@click.option("--no-view", is_flag=True, help="Show nothing but lines on change.")
+@click.option(
+    "--name",
+    metavar="NAME",
+    callback=_name,
+    help="By which streamdenoise ctl can choose it.  [default: the profile, or live]",
+)
 @json_option
+@click.pass_context
 def live(
+    ctx: click.Context,
     strength: float | None,
     mix: float,
     removed: bool,
     model: str | None,
     source: str | None,
     sink: str | None,
+    virtual_mic: str | None,
+    also_incoming: bool,
     latency: float | str,
     rate: int | None,
     channels: int,
     duration: float | None,
     record: str | None,
     force: bool,
+    plain: bool,
+    no_view: bool,
+    name: str | None,
     as_json: bool,
 ) -> None:
     """Denoise live: from a microphone to a loudspeaker or another program.
 
-    Ctrl-C (or kill) is the normal way to end it: the recording is finished, a summary
-    is printed, and the exit code is 0. With --json the summary goes to standard
-    output.
+    While it runs, keys change it (? lists them), and so does streamdenoise ctl from
+    elsewhere. Ctrl-C, q, or kill end it: the recording is finished, a summary is
+    printed, and the exit code is 0. With --json the summary goes to standard output.
 
     \b
     streamdenoise live                        default devices (wear headphones)
+    streamdenoise live --virtual-mic          a microphone for your call
     streamdenoise live --strength 12          keep a quiet, natural background
     streamdenoise live --input usb --output pulse
     streamdenoise live --record talk.wav --duration 60
     """  # noqa: D301
+    if virtual_mic is not None and sink is not None:
+        raise click.UsageError(
+            "--virtual-mic is an output already; leave --output out, or --virtual-mic"
+        )
     from ..portaudio import quiet_stderr
+    from ..view import choose_view
 
     settings = settings_from(strength, mix, removed)
-    with stop_flag() as stopped, quiet_stderr():
+    with contextlib.ExitStack() as stack:
+        stopped = stack.enter_context(stop_flag())
+        stack.enter_context(quiet_stderr())
+        from ..desk import Desk
         from ..session import LiveOptions, LiveSession
 
+        view = choose_view(plain=plain, none=no_view)
+        mic = incoming = None
+        if also_incoming:
+            from ..incoming import Incoming
+
+            words = _words_given(ctx, ("model", "strength", "mix", "latency"))
+            incoming = stack.enter_context(Incoming(virtual_mic or _DEFAULT_MIC, words))
+        if virtual_mic is not None:
+            from ..virtualmic import VirtualMic
+
+            mic = stack.enter_context(VirtualMic.create(virtual_mic))
+            sink = mic.route(view.sentence)
         options = LiveOptions(
             input=source,
             output=sink,
@@ -153,14 +228,31 @@ def live(
             record=None if record is None else Path(record),
             force=force,
         )
-        view = _View()
         session = LiveSession(options, warn=view.sentence)
         try:
             with session:
                 say(_headline(session))
-                session.run(duration, lambda: bool(stopped), view)
+                if mic is not None:
+                    say(f"live: choose the microphone '{mic.description}' in your call")
+                if incoming is not None:
+                    say(
+                        f"live: choose the loudspeaker '{incoming.description}' in "
+                        f"your call; you hear it on '{incoming.output}', and control "
+                        f"it with: streamdenoise ctl --name {incoming.control_name}"
+                    )
+
+                def resumed() -> None:
+                    if mic is not None:
+                        mic.check(view.sentence)
+
+                def always() -> None:
+                    if incoming is not None:
+                        incoming.check(view.sentence)
+
+                name = name or ctx.meta.get("streamdenoise.profile") or "live"
+                with Desk(session, view, name, resumed, always) as desk:
+                    session.run(duration, lambda: bool(stopped), desk)
         finally:
-            view.clear()
             summary = session.summary()
             if as_json:
                 print_json(summary)
@@ -171,9 +263,10 @@ def live(
 
 @contextlib.contextmanager
 def stop_flag() -> Iterator[list[int]]:
-    """Note Ctrl-C and SIGTERM in the list handed out, while inside.
+    """Note Ctrl-C, SIGTERM and SIGHUP in the list handed out, while inside.
 
-    A second Ctrl-C interrupts at once, for whatever may hang.
+    A second Ctrl-C interrupts at once, for whatever may hang. A hang-up that is
+    ignored, as nohup has it, stays so.
     """
     noted: list[int] = []
 
@@ -183,9 +276,11 @@ def stop_flag() -> Iterator[list[int]]:
         noted.append(number)
 
     before = {}
+    names = ("SIGINT", "SIGTERM", "SIGHUP")
     with contextlib.suppress(ValueError):  # not in the main thread
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, note)
+        for number in (getattr(signal, n) for n in names if hasattr(signal, n)):
+            if signal.getsignal(number) != signal.SIG_IGN:
+                before[number] = signal.signal(number, note)
     try:
         yield noted
     finally:
@@ -193,71 +288,30 @@ def stop_flag() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-class _View:
-    """The meter: one line that is written over, or lines on change in a log."""
-
-    def __init__(self) -> None:
-        terminal = bool(getattr(sys.stderr, "isatty", lambda: False)())
-        self._live = terminal and os.environ.get("TERM") != "dumb"
-        self._shown = False
-        self._counted = 0
-        self._said_at = float("-inf")
-
-    def __call__(self, status: Status) -> None:
-        """Show the numbers of this moment."""
-        if self._live:
-            line = meter_line(status)[: _columns() - 1]
-            sys.stderr.write(f"\r{line}\x1b[K")
-            sys.stderr.flush()
-            self._shown = True
-            return
-        now = time.monotonic()
-        count = status.xrun_count
-        if count != self._counted and now - self._said_at >= _PLAIN_PAUSE:
-            self._counted, self._said_at = count, now
-            self.sentence(f"xruns so far: {_xruns(status.xruns)}")
-
-    def sentence(self, text: str) -> None:
-        """Say something odd on a line of its own."""
-        self.clear()
-        warn(text)
-
-    def clear(self) -> None:
-        """Take the meter away."""
-        if self._shown:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
-            self._shown = False
-
-
-def _columns() -> int:
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        # A terminal that does not know its width says 0.
-        return os.get_terminal_size(sys.stderr.fileno()).columns or 80
-    return 80
-
-
-def meter_line(status: Status) -> str:
-    """Return the meter as one line of at most 80 characters."""
-    return (
-        f"in {status.level_in:6.1f} dB  out {status.level_out:6.1f} dB  "
-        f"reduction {status.reduction:4.1f} dB  load {status.load:4.0%}  "
-        f"xruns {status.xrun_count}  {_clock(status.seconds)}"
-    )
+def _words_given(ctx: click.Context, names: tuple[str, ...]) -> list[str]:
+    """Return flags and values of the options that were typed or configured."""
+    default = click.core.ParameterSource.DEFAULT
+    words = []
+    for name in names:
+        if ctx.get_parameter_source(name) is not default:
+            words += [f"--{name}", str(ctx.params[name])]
+    return words
 
 
 def _headline(session: LiveSession) -> str:
-    denoiser = session.core.denoiser
     how = "one stream" if session.duplex else "two streams"
     return (
         f"live: {shown(session.source.label)} -> {shown(session.sink.label)}, "
-        f"{session.rate} Hz, {how}, model {shown(denoiser.model.card.name)}, latency "
+        f"{session.rate} Hz, {how}, model {shown(session.model_name)}, latency "
         f"{1000 * session.latency().total:.0f} ms; Ctrl-C ends"
     )
 
 
 def summary_lines(summary: dict[str, Any]) -> list[str]:
     """Return the summary of a session as lines for a person."""
+    from ..panel import clock, xruns
+    from ..summary import advice
+
     parts = dict(summary["latency"])
     total = parts.pop("total")
     terms = " + ".join(
@@ -266,11 +320,19 @@ def summary_lines(summary: dict[str, Any]) -> list[str]:
         if seconds or name != "buffer"
     )
     lines = [
-        f"ran      {_clock(summary['seconds'])} at {summary['sample_rate']} Hz, model "
+        f"ran      {clock(summary['seconds'])} at {summary['sample_rate']} Hz, model "
         f"{shown(summary['model'])}",
         f"latency  {1000 * total:.1f} ms = {terms}",
-        f"xruns    {_xruns(summary['xruns'])}",
+        f"xruns    {xruns(summary['xruns'])}",
     ]
+    rate, dropped = summary["sample_rate"], summary.get("dropped_samples", 0)
+    if dropped:
+        lines.append(
+            f"healed   {1000 * dropped / rate:.0f} ms of sound were dropped, so that the "
+            "delay stayed short"
+        )
+    if summary.get("losses"):
+        lines.append(f"devices  were lost and found again {summary['losses']} times")
     step = summary["step"]
     if step is not None and step["count"]:
         lines.append(
@@ -278,8 +340,14 @@ def summary_lines(summary: dict[str, Any]) -> list[str]:
             f"ms, max {1000 * step['max']:.2f} ms of "
             f"{1000 * summary['hop_seconds']:.1f} ms"
         )
-    if any(summary["xruns"].values()):
-        lines.append("advice   " + advice(summary["xruns"]))
+    told = advice(
+        summary["xruns"],
+        summary["seconds"],
+        parts.get("device_in", 0.0),
+        summary.get("load", 0.0),
+    )
+    if told:
+        lines.append(f"advice   {told}")
     if summary["bad_samples"]:
         lines.append(f"input    {summary['bad_samples']} bad samples became silence")
     recorded = summary["recorded"]
@@ -290,26 +358,3 @@ def summary_lines(summary: dict[str, Any]) -> list[str]:
         gap = f"; {lost} samples were lost{slow}" if lost else ""
         lines.append(f"wrote    {files} ({recorded['seconds']:.1f} s{gap})")
     return lines
-
-
-def advice(xruns: dict[str, int]) -> str:
-    """Return the one thing to try against the commonest kind of xrun."""
-    worst = max(xruns, key=lambda kind: xruns[kind])
-    if worst == "buffer overrun":
-        return (
-            "the input ran ahead of the output; use one device for both, or name "
-            "them with --input and --output"
-        )
-    return "try --latency 0.05, then 0.1, and close programs that keep the CPU busy"
-
-
-def _xruns(xruns: dict[str, int]) -> str:
-    kinds = [f"{kind} {count}" for kind, count in xruns.items() if count]
-    return f"{sum(xruns.values())} ({', '.join(kinds)})" if kinds else "none"
-
-
-def _clock(seconds: float) -> str:
-    whole = int(seconds)
-    if whole >= 3600:
-        return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
-    return f"{whole // 60}:{whole % 60:02d}"

@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from streamdenoise.constants import GRID_BINS, HOP_SECONDS
+from streamdenoise.train.layers import LOOP_LIMIT
 from streamdenoise.train.spectral import COMPRESSION, NetConfig, SpectralNet, States
 
 MEMORY_SECONDS = 2.5
@@ -22,7 +23,6 @@ LEVEL_FLOOR = 0.06
 """Lowest running level: the dither of 16 bits. Quieter sound is not turned up."""
 
 _TINY = 1e-10
-_BLOCK_LIMIT = 512
 
 
 class FilterNet(SpectralNet):
@@ -121,25 +121,23 @@ class FilterNet(SpectralNet):
         A leaky sum over a leaky count, so that the first frame counts in full.
         """
         keep = math.exp(-HOP_SECONDS / MEMORY_SECONDS)
-        old = states["level"]
-        frames = now.shape[0]
+
+        def body(old: Any, pair: Any) -> tuple[Any, Any]:
+            new = keep * old + pair
+            return new, new
+
+        last = states["level"]
         pairs = ops.stack([now, ops.ones_like(now)], axis=-1)
-        if frames == 1:
-            sums = (keep * old + pairs[0])[None]
-        elif frames is not None and frames <= _BLOCK_LIMIT:
-            t = np.arange(frames)
-            lag = t[:, None] - t[None, :]
-            leak = np.where(lag >= 0, keep ** np.maximum(lag, 0), 0.0)
-            flat = ops.reshape(pairs, (frames, -1))
-            sums = ops.reshape(
-                ops.matmul(np.float32(leak), flat), ops.shape(pairs)
-            ) + np.float32(keep ** (t + 1.0))[:, None, None] * old
+        frames = now.shape[0]
+        if frames is not None and frames <= LOOP_LIMIT:
+            # Frame by frame here too: any other order rounds otherwise, and int8
+            # activations make a visible step of the last bit.
+            each = []
+            for t in range(frames):
+                last, sums = body(last, pairs[t])
+                each.append(sums)
+            sums = ops.stack(each)
         else:
-
-            def body(carry: Any, pair: Any) -> tuple[Any, Any]:
-                carry = keep * carry + pair
-                return carry, carry
-
-            _, sums = ops.scan(body, old, pairs)
-        states["level"] = sums[-1]
+            last, sums = ops.scan(body, last, pairs)
+        states["level"] = last
         return sums[..., 0] / sums[..., 1]

@@ -1,0 +1,389 @@
+"""The bridge between two clocks: how much to hold back, and what to do if it moves.
+
+Small, steady differences are resampled away (`drift`, `resample`). What is far too
+much is dropped where it is quiet, with a cross-fade; what is missing is silence that
+fades in and out. Nothing here waits, and nothing grows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import Final
+
+import numpy as np
+
+from .drift import DriftController
+from .resample import HALF, Resampler
+from .ring import FloatArray, Ring
+
+FADE_SECONDS: Final = 0.004
+"""Length of every fade."""
+
+PIECE_SECONDS: Final = 0.04
+"""Most that is dropped at once while there is time to wait for quiet places."""
+
+PATIENCE_SECONDS: Final = 2.0
+"""How long quiet places are waited for."""
+
+PLENTY_SECONDS: Final = 0.25
+"""More than this is not dropped bit by bit."""
+
+SETTLE_SECONDS: Final = 3.0
+"""Sound servers hand over by fits and starts at first; what is then too much is
+dropped at once, and is nobody's failure."""
+
+MOST_GROWTHS: Final = 4
+"""How often the target is raised after an underrun."""
+
+QUIET: Final = 0.1
+"""A place with this share of the usual power is quiet."""
+
+SLEW: Final = 2e-4
+"""Most that the rate changes within a second."""
+
+_PLACES: Final = 6
+_STALE_SECONDS = 0.06
+_LEVEL_SMOOTHING = 0.02
+_HELD_SMOOTHING = 0.01
+_SILENCE = 1e-9
+
+
+class Bridge:
+    """Carries audio from an input clock to an output clock through a `Ring`.
+
+    Holds about `target` frames back, so that neither side waits for the other. `pull`
+    is the one place that decides how many frames are taken from the ring for those
+    that are played:
+
+    - As long as the fill stays where it was when it started, as many, bit by bit.
+    - When it wanders, up to a tenth of a percent more or less, see `DriftController`.
+    - When it exceeds `limit`, or has not once come near the target within `window`,
+      the oldest frames are dropped down to the target, where it is quiet if that can
+      be waited for.
+    - When it runs out, silence is inserted until the target is held again.
+
+    Parameters
+    ----------
+    target
+        Frames left in the ring after a pull once it is running.
+    limit
+        Frames left after a pull from which on the oldest are dropped; more than
+        `target`.
+    channels
+        Samples in a frame.
+    capacity
+        Frames that the ring can hold; by default three seconds, and four times
+        `limit` at least.
+    rate
+        Frames per second.
+    window
+        Frames played over which the lowest fill is watched; by default a second.
+    slack
+        How far the lowest fill may lie above the target; by default half of it.
+    growth
+        Frames by which target and limit are raised after an underrun, a few times.
+    most
+        Frames of a pull that are worked on at once.
+    clock
+        Time in seconds.
+
+    Attributes
+    ----------
+    underruns, overruns
+        Times that silence had to be inserted, and that audio had to be dropped.
+    inserted, dropped
+        Frames so inserted and dropped. Silence before the first start is not counted.
+    grown
+        Times that the target was raised.
+    controller : DriftController
+
+    Raises
+    ------
+    ValueError
+        If `target` and `limit` do not fit.
+    """
+
+    def __init__(
+        self,
+        target: int,
+        limit: int,
+        channels: int = 1,
+        capacity: int | None = None,
+        *,
+        rate: int = 48_000,
+        window: int | None = None,
+        slack: int | None = None,
+        growth: int = 0,
+        most: int = 4096,
+        clock: Callable[[], float] = perf_counter,
+    ) -> None:
+        if not 0 <= target < limit:
+            raise ValueError(
+                f"target {target} and limit {limit} do not fit: 0 <= target < limit"
+            )
+        self.target, self.limit, self.rate = target, limit, rate
+        self.window = rate if window is None else window
+        self.slack = target // 2 if slack is None else slack
+        if capacity is None:
+            capacity = max(4 * limit, 3 * rate)
+        self.ring = Ring(capacity, channels)
+        self.controller = DriftController(rate)
+        self.underruns = self.overruns = 0
+        self.inserted = self.dropped = 0
+        self.grown, self._growth = 0, growth
+        self._clock = clock
+        self._resampler = Resampler(channels, most)
+        self._running = self._started = False
+        self._settled = self._excused = False
+        self._watched, self._lowest, self._played = 0, limit, 0
+        self._owed = self._waited = 0
+        self._held = float(target)
+        self._level = 0.0
+        self._fade = max(1, round(FADE_SECONDS * rate))
+        self._rise: FloatArray = _rising(self._fade)
+        self._fading_in = False
+        # The last frames that were read, and what lies behind a cut.
+        self._past: FloatArray = np.zeros((max(HALF, self._fade), channels), "f4")
+        self._behind: FloatArray = np.zeros(
+            (self._resampler.room + HALF, channels), "f4"
+        )
+        # The producer's own counters: one writer for each attribute.
+        self._pushed_at = 0.0
+        self._refused = self._refused_frames = 0
+        self._full = False
+
+    @property
+    def fill(self) -> int:
+        """Frames waiting in the ring."""
+        return self.ring.fill
+
+    @property
+    def held(self) -> float:
+        """Frames that wait in the ring after a pull, on average."""
+        return self._held
+
+    @property
+    def drift(self) -> float:
+        """How much faster the input's clock runs, as measured; a ratio less 1."""
+        return self.controller.drift
+
+    @property
+    def ratio(self) -> float:
+        """Frames read for each one played at this moment."""
+        return self._resampler.ratio
+
+    @property
+    def refused(self) -> int:
+        """Times that the ring became full, because nobody pulled."""
+        return self._refused
+
+    @property
+    def refused_frames(self) -> int:
+        """Frames that a full ring did not take."""
+        return self._refused_frames
+
+    @property
+    def lost_frames(self) -> int:
+        """Frames that were not played: dropped, or refused."""
+        return self.dropped + self._refused_frames
+
+    def push(self, block: FloatArray) -> None:
+        """Hand in `block`, shape (n, channels); input side only."""
+        missing = len(block) - self.ring.write(block)
+        self._pushed_at = self._clock()
+        if missing:
+            self._refused += not self._full
+            self._refused_frames += missing
+        self._full = missing > 0
+
+    def pull(self, out: FloatArray) -> None:
+        """Fill all of `out`, shape (n, channels); output side only."""
+        most = self._resampler.most
+        for start in range(0, len(out), most):
+            self._pull(out[start : start + most])
+
+    def _pull(self, out: FloatArray) -> None:
+        wanted = len(out)
+        left = self.ring.fill - wanted
+        if not self._running:
+            if left < self.target:
+                out.fill(0.0)
+                if self._started:
+                    self.inserted += wanted
+                return
+            self._start(left)
+            left = self.ring.fill - wanted
+        if self._owed == 0:
+            self._measure(left, wanted)
+            self._watch(left, wanted)
+        self._choose_ratio(wanted)
+        got = self._read(out)
+        self._level += _LEVEL_SMOOTHING * (_power(out[:got]) - self._level)
+        if self._fading_in:
+            count = min(self._fade, got)
+            out[:count] *= self._rise[:count]
+            self._fading_in = False
+        if got < wanted:
+            self._run_out(out, got)
+
+    def _start(self, left: int) -> None:
+        if not self._started and left > self.limit:
+            # The input merely started earlier, and nobody has heard anything yet.
+            self.ring.skip(left - self.target)
+        self._fading_in = self._started
+        self._running = self._started = True
+        self._settle()
+
+    def _settle(self) -> None:
+        """Take the fill of now as what is to be held."""
+        self._owed = self._waited = 0
+        self._watched, self._lowest = 0, self.ring.capacity
+        self.controller.relearn()
+
+    def _measure(self, left: int, wanted: int) -> None:
+        """Tell the controller the fill, as if the input came sample by sample."""
+        since = min(max(self._clock() - self._pushed_at, 0.0), _STALE_SECONDS)
+        fill = left - self._resampler.phase + since * self.rate
+        self.controller.observe(fill, wanted)
+        self._held += _HELD_SMOOTHING * (left - self._held)
+
+    def _watch(self, left: int, wanted: int) -> None:
+        """Find out whether there is too much, which is then owed."""
+        self._watched += wanted
+        self._played += wanted
+        self._lowest = min(self._lowest, left)
+        if left > self.limit:
+            self._owe(left - self.target)
+        elif self._watched >= (self.window if self._settled else self.window // 4):
+            if self._lowest > self.target + self.slack:
+                self._owe(self._lowest - self.target)
+            self._settled = self._played > SETTLE_SECONDS * self.rate
+            self._watched, self._lowest = 0, self.ring.capacity
+
+    def _owe(self, frames: int) -> None:
+        self._owed, self._waited = frames, 0
+        # At the start the input is merely ahead; that is nobody's failure.
+        self._excused = not self._settled
+        self.overruns += self._settled
+
+    def _choose_ratio(self, wanted: int) -> None:
+        resampler, controller = self._resampler, self.controller
+        if controller.steering:
+            step, most = controller.ratio - resampler.ratio, SLEW * wanted / self.rate
+            resampler.ratio += min(max(step, -most), most)
+        elif resampler.phase:
+            resampler.land(wanted)
+        else:
+            resampler.ratio = 1.0
+
+    def _read(self, out: FloatArray) -> int:
+        """Read the ring into `out`; return for how many frames there was something."""
+        if self._owed == 0 and self._resampler.idle:
+            got = self.ring.read(out)
+            self._remember(out[:got])
+            return got
+        wanted, resampler, past = len(out), self._resampler, len(self._past)
+        need = resampler.needed(wanted)
+        source = resampler.source[: need + 2 * HALF]
+        source[:HALF] = self._past[past - HALF :]
+        front = source[HALF:]
+        there = self.ring.peek(front)
+        front[there:] = 0.0
+        cut = self._cut(front, need, wanted) if self._owed and there >= need else 0
+        resampler.process(out)
+        if not self.controller.steering:
+            resampler.landed()
+        self._remember(source[HALF : HALF + min(need, there)])
+        self.ring.skip(need + cut)
+        if cut:
+            self.dropped += 0 if self._excused else cut
+            self._owed -= cut
+            if self._owed <= 0:
+                self._settle()
+                self._held = float(self.ring.fill)
+        return wanted if there >= need else min(wanted, max(0, there - 1))
+
+    def _cut(self, front: FloatArray, need: int, wanted: int) -> int:
+        """Drop frames out of `front` if this is a good place; return how many.
+
+        What follows the place is cross-faded with what follows the frames dropped.
+        """
+        self._waited += wanted
+        late = self._excused or self._waited >= PATIENCE_SECONDS * self.rate
+        plenty = self._owed - int(PLENTY_SECONDS * self.rate) // 2
+        if late:
+            piece = self._owed
+        elif self._owed > PLENTY_SECONDS * self.rate:
+            piece, late = plenty, True
+        else:
+            piece = min(self._owed, int(PIECE_SECONDS * self.rate))
+        behind = self._behind[: len(front)]
+        if self.ring.peek(behind, piece) < len(behind):
+            self._owed = 0  # it has gone by itself: the input paused
+            self._settle()
+            return 0
+        fade = min(self._fade, need)
+        place, power = _quietest(front, behind, need, fade)
+        if not late and power > max(QUIET * self._level, _SILENCE):
+            return 0
+        rise = self._rise if fade == self._fade else _rising(fade)
+        end = place + fade
+        front[place:end] += rise * (behind[place:end] - front[place:end])
+        front[end:] = behind[end:]
+        return piece
+
+    def _remember(self, frames: FloatArray) -> None:
+        count, past = len(frames), self._past
+        if count >= len(past):
+            past[:] = frames[count - len(past) :]
+        elif count:
+            past[:-count] = past[count:]
+            past[-count:] = frames
+
+    def _run_out(self, out: FloatArray, got: int) -> None:
+        """Fade out what there was, and insert silence."""
+        out[got:] = 0.0
+        fade = self._fade
+        if got:
+            count = min(fade, got)
+            out[got - count : got] *= self._rise[:count][::-1]
+        else:
+            # The last frames once more, backwards: there is no step, and no click.
+            count = min(fade, len(out))
+            out[:count] = self._past[::-1][:count]
+            out[:count] *= self._rise[fade - count :][::-1]
+        self.inserted += len(out) - got
+        self.underruns += 1
+        if self._growth and self.grown < MOST_GROWTHS:
+            self.grown += 1
+            self.target += self._growth
+            self.limit += self._growth
+        self._running = False
+        self._owed = 0
+        self._resampler.reset()
+
+
+def _rising(count: int) -> FloatArray:
+    """Weights of a raised cosine, shape (count, 1); with their mirror they sum to 1."""
+    turn = np.pi * (np.arange(count) + 0.5) / count
+    return (0.5 - 0.5 * np.cos(turn)).astype(np.float32)[:, None]
+
+
+def _power(block: FloatArray) -> float:
+    flat = block.reshape(-1)
+    return float(flat.dot(flat)) / max(1, flat.size)
+
+
+def _quietest(
+    front: FloatArray, behind: FloatArray, need: int, fade: int
+) -> tuple[int, float]:
+    """Return the best place of a cut, and the mean power of both sides there."""
+    best, least = 0, float("inf")
+    for at in range(_PLACES):
+        place = (need - fade) * at // (_PLACES - 1)
+        power = _power(front[place : place + fade])
+        power = max(power, _power(behind[place : place + fade]))
+        if power < least:
+            best, least = place, power
+    return best, least

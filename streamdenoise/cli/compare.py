@@ -1,0 +1,93 @@
+"""``streamdenoise compare``."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..names import shown
+from .common import columns, json_option, print_json, say, write
+
+if TYPE_CHECKING:
+    from ..compare import Comparison
+
+__all__ = ["compare"]
+
+
+@click.command(short_help="Say and draw what differs between two recordings.")
+@click.argument("a", metavar="A", type=click.Path(path_type=Path))
+@click.argument("b", metavar="B", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE.png",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Draw both spectrograms and the difference of level over time.",
+)
+@click.option("--force", is_flag=True, help="Replace the picture if it is there.")
+@json_option
+def compare(a: Path, b: Path, output: Path | None, force: bool, as_json: bool) -> None:
+    """Say what differs between recordings A and B, such as before and after.
+
+    Levels, noise floors and octaves; for recordings of one rate and length also the
+    lag of B, and its SI-SDR with A as the reference.
+
+    \b
+    streamdenoise compare talk.wav talk.denoised.wav
+    streamdenoise compare talk.wav talk.denoised.wav -o both.png
+    """  # noqa: D301
+    from ..compare import compare as measure
+    from ..target import PartFile
+
+    if output is None:
+        found = measure(a, b)
+    else:
+        part = PartFile(output, force=force)
+        try:
+            found = measure(a, b, picture=True)
+            part.path.write_bytes(found.picture)
+            part.place()
+        except OSError as error:
+            raise part.failure(error) from error
+        finally:
+            part.discard()
+    if as_json:
+        print_json(found.as_dict())
+        return
+    _print(found)
+    if output is not None:
+        write(f"picture: {shown(output)}")
+
+
+def _print(found: Comparison) -> None:
+    a, b = found.a, found.b
+    say(f"A: {shown(a.path)}\nB: {shown(b.path)}")
+    rows = [["", "A", "B", "B - A"]]
+    for name, x, y in (
+        ("duration (s)", a.seconds, b.seconds),
+        ("level (dBFS)", a.level, b.level),
+        ("peak (dBFS)", a.peak, b.peak),
+        ("noise floor (dBFS)", a.noise_floor, b.noise_floor),
+    ):
+        rows.append([name, f"{x:.1f}", f"{y:.1f}", f"{y - x:+.1f}"])
+    for band in found.bands:
+        name = f"octave at {band.hz:g} Hz (dB)"
+        change = f"{band.difference:+.1f}"
+        rows.append([name, f"{band.a:.1f}", f"{band.b:.1f}", change])
+    rates = [f"{one.sample_rate} Hz, {one.channels} ch" for one in (a, b)]
+    rows.insert(1, ["form", *rates, "" if rates[0] != rates[1] else "same"])
+    for line in columns(rows, "lrrr"):
+        write(line)
+    if found.lag is None or found.si_sdr is None:
+        write("lag and SI-SDR need two recordings of one rate and length, not silent")
+        return
+    milliseconds = 1000.0 * found.lag / a.sample_rate
+    write(f"B is {found.lag} samples ({milliseconds:.1f} ms) behind A")
+    score = found.si_sdr
+    text = (
+        f"{score:.1f} dB" if math.isfinite(score) else ("none" if score < 0 else "same")
+    )
+    write(f"SI-SDR of B, with A as the reference: {text}")

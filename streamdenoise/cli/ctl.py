@@ -1,0 +1,114 @@
+"""``streamdenoise ctl``."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from ..names import shown
+from .common import columns, completer, fail, json_option, print_json, say, write
+
+__all__ = ["ctl"]
+
+
+@click.command(
+    short_help="Control a live session that runs.",
+    context_settings={"ignore_unknown_options": True},
+)
+@click.argument(
+    "words", metavar="COMMAND", nargs=-1, shell_complete=completer("commands")
+)
+@click.option(
+    "--pid",
+    type=int,
+    metavar="N",
+    shell_complete=completer("pids"),
+    help="Of this process.  [default: the newest session]",
+)
+@click.option(
+    "--name",
+    metavar="NAME",
+    shell_complete=completer("names"),
+    help="With this name (live --name, or its profile).",
+)
+@json_option
+def ctl(
+    words: tuple[str, ...], pid: int | None, name: str | None, as_json: bool
+) -> None:
+    """Control a live session from another terminal, a script or a hot-key.
+
+    \b
+    bypass [on|off]             hear the input as it is
+    removed [on|off]            hear what is taken away
+    mute [on|off]               silence
+    strength DB|up|down|full    take away at most DB decibels (12 and -12 are the same)
+    mix SHARE                   share of the denoised signal, 0 to 1
+    record [FILE|off]           write what is played; without FILE begin or end
+    model NAME|next             change the model
+    status                      what it does; all of it with --json
+    stop                        end it
+    list                        sessions that run
+
+    Switches without on or off turn over.
+
+    \b
+    streamdenoise ctl strength -12
+    streamdenoise ctl --name call mute
+    streamdenoise ctl status --json
+    """  # noqa: D301
+    if not words:
+        raise click.UsageError("say what to do, such as: streamdenoise ctl bypass")
+    if words[0] == "list" and len(words) == 1:
+        _list(as_json)
+        return
+    from ..control import parse
+    from ..ctlclient import request
+
+    parse(words)  # what is wrong is said without asking anybody
+    answer = request(_absolute(words), pid=pid, name=name)
+    if not answer.get("ok"):
+        fail(str(answer.get("error", "it failed")))
+        raise click.exceptions.Exit(int(answer.get("exit_code", 1)))
+    if as_json:
+        print_json(answer.get("status", {"done": answer.get("text", "")}))
+    else:
+        write(shown(str(answer.get("text", ""))))
+
+
+def _absolute(words: tuple[str, ...]) -> list[str]:
+    """Take a file to be here, not in the folder of the session."""
+    verb, *rest = words
+    if len(rest) == 1:
+        name = Path(rest[0]).expanduser()
+        is_file = verb.casefold() == "record" and rest[0].casefold() != "off"
+        is_model = verb.casefold() == "model" and name.suffix == ".tflite"
+        if is_file or is_model:
+            return [verb, str(Path.cwd() / name)]
+    return [*words]
+
+
+def _list(as_json: bool) -> None:
+    from ..ctlclient import peers
+
+    for peer in peers():
+        peer.remove_if_dead()
+    found = peers()
+    if as_json:
+        print_json(
+            [
+                {"name": p.name, "pid": p.pid, "since": p.since, "socket": str(p.path)}
+                for p in found
+            ]
+        )
+        return
+    if not found:
+        say("nothing is running; start it with: streamdenoise live")
+        return
+    rows = [["NAME", "PROCESS", "SINCE"]]
+    for p in found:
+        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(p.since))
+        rows.append([p.name, str(p.pid), since])
+    for line in columns(rows, "lrl"):
+        write(line)

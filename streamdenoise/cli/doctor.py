@@ -1,0 +1,139 @@
+"""``streamdenoise doctor``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import EXIT_ENVIRONMENT
+from ..names import shown
+from .common import json_option, model_option, print_json, say, warn, write
+
+if TYPE_CHECKING:
+    from ..doctor import Check
+    from ..loopback import LoopResult
+    from ..session import LiveOptions
+
+__all__ = ["doctor"]
+
+
+@click.command(short_help="Say whether live will work here, and what mends it.")
+@click.option(
+    "--loop",
+    is_flag=True,
+    help="Play chirps and time their way through output and input. The microphone must "
+    "hear the loudspeaker: turn it down first.",
+)
+@click.option("--input", "source", metavar="NAME|N", help="As for live.")
+@click.option("--output", "sink", metavar="NAME|N", help="As for live.")
+@click.option(
+    "--latency",
+    type=click.FloatRange(0.0, 5.0, min_open=True),
+    metavar="SECONDS",
+    help="For --loop: buffer asked of each device.  [default: the lowest]",
+)
+@model_option
+@json_option
+def doctor(
+    loop: bool,
+    source: str | None,
+    sink: str | None,
+    latency: float | None,
+    model: str | None,
+    as_json: bool,
+) -> None:
+    """Look at everything that live needs, and say what mends what is wrong.
+
+    The exit code is 0 if live will work, warnings or not, and 3 if it will not. The
+    output of --json is what a bug report needs; it holds no names of people.
+
+    \b
+    streamdenoise doctor
+    streamdenoise doctor --loop --input usb --output usb
+    streamdenoise doctor --json > report.json
+    """  # noqa: D301
+    from ..doctor import as_dict, examine, will_work
+    from ..portaudio import quiet_stderr
+    from ..session import LiveOptions
+
+    options = LiveOptions(
+        input=source,
+        output=sink,
+        model=model,
+        latency="low" if latency is None else latency,
+    )
+    checks = []
+    with quiet_stderr():
+        for check in examine(options):
+            checks.append(check)
+            if not as_json:
+                _print(check)
+        result = None
+        if loop and will_work(checks):
+            if not as_json:
+                say("\nplaying chirps; turn the volume up if they cannot be heard ...")
+            result, check = _loop(options)
+            checks.append(check)
+            if not as_json:
+                for line in _loop_lines(result):
+                    write(line)
+                _print(check)
+    works = will_work(checks)
+    if as_json:
+        print_json(as_dict(checks, None if result is None else result.as_dict()))
+    else:
+        write("\n" + _verdict(checks))
+    if not works:
+        raise click.exceptions.Exit(EXIT_ENVIRONMENT)
+
+
+def _print(check: Check) -> None:
+    write(f"{check.state:<5} {check.name:<20} {shown(check.found)}")
+    if check.fix:
+        write(f"{'':<5} {'':<20} -> {shown(check.fix)}")
+
+
+def _verdict(checks: list[Check]) -> str:
+    failed = [check.name for check in checks if check.state == "fail"]
+    warned = [check.name for check in checks if check.state == "warn"]
+    if failed:
+        return f"live will not work before this is mended: {', '.join(failed)}"
+    if warned:
+        return f"live will work; it would work better with: {', '.join(warned)}"
+    return "live will work"
+
+
+def _loop(options: LiveOptions) -> tuple[LoopResult | None, Check]:
+    """Measure the way through the devices; what it tells is a check as well."""
+    from ..doctor.check import Check, redacted
+    from ..errors import StreamDenoiseError
+    from ..loopback import TOLERANCE, NotHeardError, measure_loop
+
+    name = "round trip"
+    try:
+        result = measure_loop(options, warn=warn)
+    except NotHeardError as error:
+        said, _, fix = str(error).partition(": ")
+        return None, redacted(Check(name, "warn", said, fix))
+    except StreamDenoiseError as error:
+        said, _, fix = str(error).partition("; ")
+        return None, redacted(Check(name, "fail", said, fix))
+    good = abs(result.difference) <= TOLERANCE
+    details: dict[str, Any] = {"difference": result.difference}
+    return result, Check(name, "ok" if good else "warn", result.verdict, "", details)
+
+
+def _loop_lines(result: LoopResult | None) -> list[str]:
+    if result is None:
+        return []
+    lines = [
+        f"{trip.mode:<8} {1000 * trip.median:.2f} ms, spread {1000 * trip.spread:.2f} "
+        f"ms, {trip.heard} of {trip.played} chirps heard"
+        for trip in result.trips
+    ]
+    terms = " + ".join(f"{k} {1000 * v:.1f}" for k, v in result.reported.items())
+    lines.append(f"reported {1000 * result.total:.2f} ms = {terms}")
+    if result.xruns:
+        lines.append(f"xruns    {result.xruns}: measure again with --latency 0.1")
+    return lines

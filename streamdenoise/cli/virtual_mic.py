@@ -1,0 +1,148 @@
+"""``streamdenoise virtual-mic``."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from ..names import shown
+from ..recipes import PLATFORMS, recipe, this_platform
+from .common import columns, json_option, print_json, say, write
+
+if TYPE_CHECKING:
+    from ..micparts import Found
+
+__all__ = ["virtual_mic"]
+
+_DEFAULT = "streamdenoise"
+
+
+@click.group(short_help="A microphone for calls that carries the denoised sound.")
+def virtual_mic() -> None:
+    """Make a microphone that other programs can choose, and live plays into.
+
+    Works with PulseAudio and PipeWire (most Linux desktops); for macOS, Windows and
+    bare ALSA `recipe` says what to do. The command `live --virtual-mic` needs none of
+    this: it makes its own and removes it.
+
+    \b
+    streamdenoise virtual-mic create          stays until removed, or logout
+    streamdenoise live --virtual-mic          play into it
+    streamdenoise virtual-mic remove
+    """  # noqa: D301
+
+
+@virtual_mic.command()
+@click.option(
+    "--name",
+    default=_DEFAULT,
+    show_default=True,
+    help="Tells several apart; call programs show it.",
+)
+@click.option(
+    "--rate",
+    type=click.IntRange(8_000, 192_000),
+    metavar="HZ",
+    help="Samples per second.  [default: 48000]",
+)
+@json_option
+def create(name: str, rate: int | None, as_json: bool) -> None:
+    """Make a microphone that stays; nothing happens if it is there already."""
+    _need_linux()
+    from ..micparts import find_all
+    from ..virtualmic import VirtualMic
+
+    mic = VirtualMic.create(name, rate=rate, keep=True)
+    if as_json:
+        print_json(next(f.as_dict() for f in find_all() if f.name == mic.name))
+        return
+    flag = "" if mic.name == _DEFAULT else f"={mic.name}"
+    say(f"the microphone is there: {shown(mic.description)}")
+    say(f"play into it with: streamdenoise live --virtual-mic{flag}")
+
+
+@virtual_mic.command()
+@click.option("--name", default=_DEFAULT, show_default=True, help="Which one.")
+@click.option("--all", "everything", is_flag=True, help="All that this program made.")
+@json_option
+def remove(name: str, everything: bool, as_json: bool) -> None:
+    """Remove a microphone; nothing happens if there is none.
+
+    One that a running live plays into is removed as well.
+    """
+    _need_linux()
+    from ..micparts import find_all, slug_of
+
+    wanted = [f for f in find_all() if everything or f.name == slug_of(name)]
+    for found in wanted:
+        found.remove()
+    if as_json:
+        print_json({"removed": [found.name for found in wanted]})
+    elif wanted:
+        say("removed: " + ", ".join(shown(found.name) for found in wanted))
+    else:
+        say("there is nothing to remove")
+
+
+@virtual_mic.command(name="list")
+@json_option
+def list_command(as_json: bool) -> None:
+    """List the microphones that this program made, and who listens.
+
+    What a killed process has left behind is removed, and named.
+    """
+    _need_linux()
+    from ..micparts import find_all, remove_stale
+
+    removed = remove_stale()
+    found = find_all()
+    if as_json:
+        print_json({"microphones": [f.as_dict() for f in found], "removed": removed})
+        return
+    if removed:
+        say("removed what a process that is gone had left: " + ", ".join(removed))
+    if not found:
+        say("there is none; make one that stays with: streamdenoise virtual-mic create")
+        say("or one for as long as live runs with: streamdenoise live --virtual-mic")
+        return
+    head = ["NAME", "STATE", "CALLED", "SOURCE", "USED BY"]
+    for line in columns([head, *map(_row, found)]):
+        write(line)
+
+
+def _row(found: Found) -> list[str]:
+    state = found.state
+    if state == "live" and found.owner is not None:
+        state = f"live (process {found.owner.pid})"
+    return [
+        found.name,
+        state,
+        shown(found.description),
+        found.source.name if found.source else "(loudspeaker)",
+        ", ".join(map(shown, found.users)) or "-",
+    ]
+
+
+@virtual_mic.command(name="recipe")
+@click.option(
+    "--platform",
+    type=click.Choice(PLATFORMS),
+    default=this_platform,
+    help="For which system.  [default: this one]",
+)
+def recipe_command(platform: str) -> None:
+    """Print the steps for Linux, bare ALSA, macOS or Windows."""
+    write(recipe(platform).rstrip())
+
+
+def _need_linux() -> None:
+    """Say where to read on where there is neither PulseAudio nor PipeWire."""
+    from ..errors import DeviceError
+
+    if sys.platform in ("darwin", "win32"):
+        raise DeviceError(
+            "virtual microphones are made on PulseAudio and PipeWire only; for this "
+            "system see: streamdenoise virtual-mic recipe"
+        )

@@ -1,0 +1,160 @@
+"""Checks of the sound server and the devices."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import DeviceError, RuntimeMissingError, StreamDenoiseError
+from .check import Check
+
+if TYPE_CHECKING:
+    from ..devices import Device, Kind
+
+__all__ = ["default_source", "devices", "left_overs", "server"]
+
+_CARDS = Path("/proc/asound/cards")
+_NATIVE = {"darwin": "Core Audio", "win32": "Windows audio"}
+
+
+def server(cards: Path = _CARDS) -> Check:
+    """Look for PulseAudio or PipeWire, or ALSA alone."""
+    from .. import pactl
+
+    name = "sound server"
+    if sys.platform in _NATIVE:
+        return Check(name, "ok", _NATIVE[sys.platform])
+    try:
+        found = pactl.server()
+    except DeviceError as error:
+        if _has_card(cards):
+            return Check(
+                name,
+                "warn",
+                "none answers, ALSA alone: live works, virtual-mic does not",
+                str(error).rpartition("; ")[2],
+                {"kind": "ALSA"},
+            )
+        said, _, fix = str(error).rpartition("; ")
+        return Check(name, "fail", f"{said}, and there is no sound card", fix)
+    details = {
+        "kind": found.name,
+        "version": found.version,
+        "default_sink": found.default_sink,
+        "default_source": found.default_source,
+    }
+    return Check(name, "ok", f"{found.name} {found.version}", details=details)
+
+
+def _has_card(cards: Path) -> bool:
+    try:
+        text = cards.read_text(errors="replace")
+    except OSError:
+        return False
+    return "[" in text
+
+
+def default_source() -> Check:
+    """See whether the default microphone of the server is one, and is open."""
+    from .. import pactl
+    from ..micparts import is_ours
+
+    name = "default microphone"
+    try:
+        wanted = pactl.server().default_source
+        found = next((e for e in pactl.entries("sources") if e.name == wanted), None)
+        if found is None:
+            return Check(
+                name,
+                "warn",
+                "the sound server has none",
+                "connect a microphone, or choose one: pactl list short sources; pactl "
+                "set-default-source NAME",
+            )
+        muted = "yes" in pactl.run("get-source-mute", wanted)
+    except DeviceError:
+        return Check(name, "skip", "no sound server to ask")
+    details = {"name": found.name, "description": found.description, "muted": muted}
+    choose = "pactl list short sources; pactl set-default-source NAME"
+    if is_ours(found):
+        said = f"'{found.description}' is our own virtual microphone"
+        return Check(name, "warn", f"{said}, which hears itself", choose, details)
+    if muted:
+        fix = "pactl set-source-mute @DEFAULT_SOURCE@ 0"
+        return Check(name, "warn", f"'{found.description}' is muted", fix, details)
+    if found.is_monitor:
+        said = f"'{found.description}' is what a loudspeaker plays, no microphone"
+        return Check(name, "warn", said, choose, details)
+    return Check(name, "ok", found.description, details=details)
+
+
+def devices(kind: Kind, wanted: str | int | None = None) -> Check:
+    """Find the device that live would open in one direction, and the rates it takes.
+
+    Parameters
+    ----------
+    kind
+        Direction.
+    wanted
+        As for live.
+    """
+    from ..devices import candidate_rates, find_device, list_devices, refusal
+    from ..portaudio import load_sounddevice, quiet_stderr
+
+    try:
+        sd = load_sounddevice()
+        listed = list_devices(sd)
+        device = find_device(wanted, kind, listed)
+        with quiet_stderr():
+            rates = [
+                rate
+                for rate in sorted(candidate_rates(device, device))
+                if refusal(sd, device, kind, rate, 1) is None
+                or refusal(sd, device, kind, rate, min(2, device.channels(kind)))
+                is None
+            ]
+    except RuntimeMissingError:
+        return Check(kind, "skip", "no PortAudio to ask")
+    except StreamDenoiseError as error:
+        said, _, fix = str(error).partition("; ")
+        return Check(kind, "fail", said, fix or "streamdenoise devices")
+    details = {
+        "device": device.as_dict(),
+        "rates": rates,
+        "all": [_brief(each) for each in listed if each.channels(kind)],
+    }
+    if not rates:
+        return Check(
+            kind,
+            "fail",
+            f"{device.label} takes no rate: it is busy, or gone",
+            f"close programs that use it, or choose another with --{kind}: "
+            "streamdenoise devices",
+            details,
+        )
+    shown = ", ".join(f"{rate / 1000:g}" for rate in rates)
+    return Check(kind, "ok", f"{device.label}, {shown} kHz", details=details)
+
+
+def _brief(device: Device) -> str:
+    return f"{device.label}, {device.inputs} in, {device.outputs} out"
+
+
+def left_overs() -> Check:
+    """Look for virtual microphones whose process is gone, or that are half there."""
+    from ..micparts import find_all
+
+    name = "virtual microphones"
+    try:
+        found = find_all()
+    except DeviceError:
+        return Check(name, "skip", "no sound server to ask")
+    details = {each.name: each.state for each in found}
+    bad = [each for each in found if each.state in ("left over", "broken")]
+    if bad:
+        said = ", ".join(f"{each.name} is {each.state}" for each in bad)
+        fix = "streamdenoise virtual-mic remove --all"
+        return Check(name, "warn", said, fix, details)
+    shown = ", ".join(f"{each.name} ({each.state})" for each in found) or "none"
+    return Check(name, "ok", shown, details=details)

@@ -1,0 +1,216 @@
+"""One gain for all channels, so that what is where in the picture stays there.
+
+Channels that are denoised one by one get gains of their own, and a voice in the middle
+then wanders when noise sits on one side. Here the model hears one mix of all channels,
+and what it does to a bin of the mix is done to that bin of every channel alike: level
+and phase differences between channels are what they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .channel import Model, Spectrum, finite_frames
+from .constants import GRID_BINS
+from .highband import HighBand, HighBandRule
+from .model import ModelState
+from .stft import StftParams
+
+__all__ = ["LinkState", "LinkedGain", "energy_mix", "gain_between"]
+
+_CANCELLED = np.float32(0.5)
+"""A frame whose sum keeps less than this share of the energy holds mirror images."""
+
+_LEAN = np.float32(1.001)
+_MOST = np.float32(2.0)
+_TINY = np.float32(1e-30)
+
+
+@dataclass(frozen=True)
+class LinkState:
+    """What linked channels remember together, as copies: model and high band."""
+
+    model: ModelState
+    high_band: Any
+
+
+def energy_mix(spectra: Sequence[Spectrum], out: Spectrum) -> Spectrum:
+    """Mix spectra so that no energy is lost, however their phases lie.
+
+    The mean of a voice and its mirror image (a microphone wired the wrong way round)
+    is silence, and a model would hear none. So a bin of the mix has the root of the
+    mean power as its magnitude. Its phase is that of the sum or, where that cancels, of
+    a sum in which each channel weighs less than the one before.
+
+    Parameters
+    ----------
+    spectra
+        One for each channel, complex64 of one shape (hops, bins).
+    out
+        Where to write; of that shape.
+
+    Returns
+    -------
+    out
+        Equal channels give that channel.
+    """
+    first = spectra[0].view(np.float32)
+    mixed = out.view(np.float32)
+    # A little more of the first channel, lest a bin of mirror images has no phase.
+    np.multiply(first, _LEAN, out=mixed)
+    squares = first * first
+    square = np.empty_like(squares)
+    for spectrum in spectra[1:]:
+        reals = spectrum.view(np.float32)
+        np.add(mixed, reals, out=mixed)
+        np.multiply(reals, reals, out=square)
+        np.add(squares, square, out=squares)
+    np.multiply(mixed, mixed, out=square)
+    ones = np.ones(square.shape[-1], np.float32)
+    cancelled = square @ ones < _CANCELLED * (squares @ ones)
+    if cancelled.any():
+        leaning = first[cancelled]
+        for i, spectrum in enumerate(spectra[1:]):
+            part = spectrum.view(np.float32)[cancelled]
+            leaning += np.float32(1.0 / (i + 2.0)) * part
+        mixed[cancelled] = leaning
+        square[cancelled] = leaning * leaning
+    power = squares[:, 0::2] + squares[:, 1::2]
+    summed = square[:, 0::2] + square[:, 1::2]
+    np.maximum(summed, _TINY, out=summed)
+    np.divide(power, summed, out=power)
+    power *= np.float32(1.0 / len(spectra))
+    np.sqrt(power, out=power)
+    return np.multiply(out, power, out=out)
+
+
+def gain_between(mix: Spectrum, enhanced: Spectrum, out: Spectrum) -> Spectrum:
+    """Return what a model multiplied each bin of a mix by, at most by 2.
+
+    Parameters
+    ----------
+    mix, enhanced
+        Before and after the model, complex64 of one shape (hops, bins).
+    out
+        Where to write; of that shape.
+
+    Returns
+    -------
+    out
+    """
+    np.conjugate(mix, out=out)
+    reals = out.view(np.float32)
+    squares = reals * reals
+    power = squares[:, 0::2] + squares[:, 1::2]
+    np.maximum(power, _TINY, out=power)
+    np.multiply(out, enhanced, out=out)
+    np.divide(out, power, out=out)
+    np.multiply(reals, reals, out=squares)
+    np.add(squares[:, 0::2], squares[:, 1::2], out=power)
+    if float(power.max()) > _MOST * _MOST:
+        np.maximum(power, _MOST * _MOST, out=power)
+        out *= _MOST / np.sqrt(power)
+    return out
+
+
+class LinkedGain:
+    """The model and the high band of all channels of a stream together.
+
+    Parameters
+    ----------
+    model
+        Shared with other streams.
+    params
+        The grid at the stream's rate.
+    group
+        Most hops at once.
+
+    Attributes
+    ----------
+    seconds
+        Time that the model took in the last call.
+    bad_frames
+        Counted since the start: see `Meter`.
+    """
+
+    def __init__(self, model: Model, params: StftParams, group: int = 1) -> None:
+        self._model = model
+        self._shared = min(GRID_BINS, params.bins)
+        self._high_band: HighBand | None = None
+        if params.bins > GRID_BINS:
+            self._high_band = HighBandRule(hop_seconds=params.hop_seconds)
+        self._state = model.initial_state()
+        self._mix = np.zeros((group, GRID_BINS), np.complex64)
+        self._frames = self._mix.view(np.float32).reshape(1, group, GRID_BINS, 2)
+        self._gains = np.zeros((group, params.bins), np.complex64)
+        self.seconds = 0.0
+        self.bad_frames = 0
+
+    def reset(self) -> None:
+        """Forget everything but the counters."""
+        self._state = self._model.initial_state()
+        if self._high_band is not None:
+            self._high_band.reset()
+
+    def gains(self, spectra: Sequence[Spectrum], dry: float, wet: float) -> Spectrum:
+        """Return what to multiply the spectrum of every channel by.
+
+        Parameters
+        ----------
+        spectra
+            One for each channel, complex64 of shape (hops, bins), with one hop or as
+            many as `group`.
+        dry, wet
+            Weights of the input and of the enhanced spectrum in the output.
+
+        Returns
+        -------
+        complex64 array of shape (hops, bins)
+            Overwritten by the next call.
+        """
+        hops, shared = spectra[0].shape[0], self._shared
+        mix, gains = self._mix[:hops], self._gains[:hops]
+        energy_mix([s[:, :shared] for s in spectra], mix[:, :shared])
+        start = perf_counter()
+        if hops == 1:
+            enhanced = self._model.step(self._frames[:, 0], self._state)
+        else:
+            enhanced = self._model.steps(self._frames, self._state)
+        self.seconds = perf_counter() - start
+        enhanced, bad = finite_frames(enhanced)
+        if bad:
+            # A state that has gone astray would never come back by itself.
+            self._state = self._model.initial_state()
+            self.bad_frames += bad
+        frames = enhanced.view(np.complex64).reshape(hops, GRID_BINS)
+        gain_between(mix[:, :shared], frames[:, :shared], gains[:, :shared])
+        if self._high_band is not None:
+            for i in range(hops):
+                gains[i, shared:] = self._high_band.process(mix[i], frames[i])
+        if wet != 1.0 or dry != 0.0:
+            gains *= np.float32(wet)
+            gains += np.float32(dry)
+        return gains
+
+    def snapshot(self) -> LinkState:
+        """Return copies of everything remembered."""
+        return LinkState(
+            {name: tensor.copy() for name, tensor in self._state.items()},
+            None if self._high_band is None else self._high_band.snapshot(),
+        )
+
+    def restore(self, state: LinkState) -> None:
+        """Go back to a snapshot."""
+        self._state = {name: tensor.copy() for name, tensor in state.model.items()}
+        if self._high_band is not None:
+            self._high_band.restore(state.high_band)
+
+    def state_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of the model's states, to compare snapshots by."""
+        return {name: tensor.shape for name, tensor in self._state.items()}

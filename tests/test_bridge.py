@@ -1,0 +1,257 @@
+"""Between two clocks: the delay stays where it was, and nothing clicks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from streamdenoise.bridge import Bridge
+
+RATE, HOP = 16_000, 128
+
+
+def frames(start: int, count: int) -> np.ndarray:
+    return np.arange(start, start + count, dtype=np.float32)[:, None]
+
+
+def pull(bridge: Bridge, count: int) -> np.ndarray:
+    out = np.full((count, 1), np.nan, np.float32)
+    bridge.pull(out)
+    assert np.isfinite(out).all()
+    return out[:, 0]
+
+
+class World:
+    """Two devices on simulated clocks: blocks come and go when they should.
+
+    The input delivers two hops at a time, as sound servers do; both sides are late
+    by up to 3 ms. `sound` gives the samples of the input from one index on.
+    """
+
+    def __init__(self, ppm: float, rng: np.random.Generator, sound: Any) -> None:
+        self.now, self.sent, self.rng = 0.0, 0, rng
+        self.sound = sound
+        self.in_rate = RATE * (1 + ppm * 1e-6)
+        self.stopped_in = self.stopped_out = -1.0
+        target = 4 * HOP
+        self.bridge = Bridge(
+            target, 8 * target, rate=RATE, slack=2 * HOP + 96, clock=lambda: self.now
+        )
+        self.next_in, self.next_out = 0.0, 0.05
+        self.begun = 0.0
+
+    def stall(self, seconds: float) -> None:
+        """Keep the output from pulling for a while; the input goes on."""
+        self.next_out += seconds
+
+    def run(self, seconds: float) -> np.ndarray:
+        """Go on for a while; return what was played."""
+        end, played = self.now + seconds, []
+        while True:
+            late_in, late_out = 0.003 * self.rng.random(2)
+            if self.next_in + late_in <= self.next_out + late_out:
+                self.now = max(self.now, self.next_in + late_in)
+                for _ in range(2):
+                    self.bridge.push(self.sound(self.sent, HOP))
+                    self.sent += HOP
+                self.next_in += 2 * HOP / self.in_rate
+            else:
+                self.now = max(self.now, self.next_out + late_out)
+                played.append(pull(self.bridge, HOP))
+                self.next_out += HOP / RATE
+            if self.now >= end:
+                return np.concatenate([np.zeros(0, "f4"), *played])
+
+
+def tone(hertz: float) -> Any:
+    def sound(start: int, count: int) -> np.ndarray:
+        at = np.arange(start, start + count)
+        return (0.5 * np.sin(2 * np.pi * hertz / RATE * at)).astype(np.float32)[:, None]
+
+    return sound
+
+
+def speech(start: int, count: int) -> np.ndarray:
+    """Noise in syllables: loud for 200 ms, nearly silent for 100 ms."""
+    rng = np.random.default_rng(start)
+    on = (np.arange(start, start + count) % (300 * RATE // 1000)) < 200 * RATE // 1000
+    noise = rng.standard_normal(count) * np.where(on, 0.2, 0.0005)
+    return noise.astype(np.float32)[:, None]
+
+
+def residual_db(y: np.ndarray, hertz: float) -> float:
+    """Largest deviation of short parts from the best sinusoid near `hertz`, in dB."""
+    size = int(0.02 * RATE)
+    parts = y[: len(y) // size * size].reshape(-1, size).astype(float)
+    at = np.arange(size) - size / 2
+    worst = 0.0
+    for part in parts:
+        turn = 2 * np.pi * hertz / RATE
+        for _ in range(3):  # Gauss-Newton on the frequency
+            sine, cosine = np.sin(turn * at), np.cos(turn * at)
+            (a, b), *_ = np.linalg.lstsq(np.stack([sine, cosine], 1), part, rcond=None)
+            left = part - a * sine - b * cosine
+            slope = at * (a * cosine - b * sine)
+            turn += float(left @ slope) / max(float(slope @ slope), 1e-12)
+        worst = max(worst, float(np.abs(left).max()))
+    return float(20 * np.log10(worst / 0.5))
+
+
+def test_it_starts_when_its_target_is_held() -> None:
+    """Silence until the target is in the ring, then every sample in order."""
+    bridge = Bridge(target=8, limit=100)
+    bridge.push(frames(1, 8))
+    assert not pull(bridge, 4).any()
+    bridge.push(frames(9, 4))
+    np.testing.assert_array_equal(pull(bridge, 4), [1, 2, 3, 4])
+    assert (bridge.underruns, bridge.overruns, bridge.inserted) == (0, 0, 0)
+    assert bridge.fill == 8
+
+
+def test_equal_clocks_pass_bit_by_bit(rng: np.random.Generator) -> None:
+    """Five minutes with jitter: every sample is the one that came in."""
+    world = World(0.0, rng, frames)
+    world.run(1)
+    y = world.run(300)
+    np.testing.assert_array_equal(y, y[0] + np.arange(len(y)))
+    assert world.bridge.ratio == 1.0
+    assert (world.bridge.underruns, world.bridge.overruns) == (0, 0)
+
+
+@pytest.mark.parametrize("ppm", [-300, 300])
+def test_clocks_that_differ_cost_no_sample(rng: np.random.Generator, ppm: int) -> None:
+    """Three minutes at +-300 ppm: a tone stays a tone to -80 dB, nothing is dropped."""
+    world = World(ppm, rng, tone(1000))
+    world.run(2)
+    start = world.bridge.held
+    y = world.run(180)
+    bridge = world.bridge
+    assert (bridge.underruns, bridge.overruns) == (0, 0)
+    assert bridge.drift == pytest.approx(ppm * 1e-6, abs=30e-6)
+    assert abs(bridge.held - start) < 0.004 * RATE
+    assert residual_db(y, 1000) < -80
+
+
+def test_a_stall_of_two_seconds_heals(rng: np.random.Generator) -> None:
+    """Within 5 s the delay is what it was; what was dropped is counted, no click."""
+    for ppm in (0, 200):
+        world = World(ppm, rng, speech)
+        world.run(60)
+        before = world.bridge.fill
+        world.stall(2.0)
+        y = world.run(7.0)
+        bridge = world.bridge
+        assert abs(bridge.held - bridge.target) < 4 * HOP
+        assert bridge.fill <= before + 3 * HOP
+        assert bridge.overruns == 1
+        assert bridge.dropped == pytest.approx(2.0 * RATE, abs=4 * HOP)
+        assert bridge.underruns == 0
+        # And it stays there.
+        world.run(30)
+        assert bridge.overruns == 1
+        assert np.abs(y).max() < 1.5
+
+
+def test_a_little_too_much_goes_where_it_is_quiet(rng: np.random.Generator) -> None:
+    """A delay 60 ms too long is taken back in the pauses between syllables."""
+    world = World(0.0, rng, speech)
+    world.run(20)
+    world.stall(0.06)
+    played, begin = [], world.sent - world.bridge.fill
+    for _ in range(250):
+        played.append(world.run(2 * HOP / RATE))
+    assert world.bridge.dropped == pytest.approx(0.06 * RATE, abs=3 * HOP)
+    heard = float(np.sum(np.concatenate(played) ** 2))
+    end = world.sent - world.bridge.fill
+    said = np.concatenate([speech(at, HOP) for at in range(begin, end, HOP)])
+    assert heard == pytest.approx(float(np.sum(said**2)), rel=1e-3)
+
+
+def test_dropping_makes_no_click(rng: np.random.Generator) -> None:
+    """Through a drop of two seconds a low tone has no step beyond its own slope."""
+    world = World(0.0, rng, tone(100))
+    world.run(10)
+    world.stall(2.0)
+    y = world.run(6)
+    assert world.bridge.overruns == 1
+    slope = 0.5 * 2 * np.pi * 100 / RATE
+    assert np.abs(np.diff(y)).max() < slope + 2.5 * 1.0 / (0.004 * RATE)
+    assert np.abs(np.diff(y, 2)).max() < 0.03
+
+
+def test_an_underrun_is_silence_that_fades(rng: np.random.Generator) -> None:
+    """When the input pauses: one count, no step at either end, the target again."""
+    bridge = Bridge(4 * HOP, 40 * HOP, rate=RATE)
+    sound, sent, played = tone(100), 0, []
+    for at in range(200):
+        if not 50 <= at < 80:
+            bridge.push(sound(sent, HOP))
+            sent += HOP
+        played.append(pull(bridge, HOP))
+    y = np.concatenate(played)
+    assert bridge.underruns == 1
+    silent = 30 * HOP - (4 * HOP)
+    assert bridge.inserted == pytest.approx(silent + 4 * HOP, abs=2 * HOP)
+    assert np.abs(np.diff(y)[5 * HOP :]).max() < 0.04
+    assert bridge.fill == 4 * HOP
+
+
+def test_an_underrun_in_the_middle_of_a_block(rng: np.random.Generator) -> None:
+    """What there was is played and fades; inserted frames are counted."""
+    bridge = Bridge(target=64, limit=3000, rate=RATE)
+    bridge.push(np.ones((640, 1), np.float32))
+    pull(bridge, 500)
+    y = pull(bridge, 200)
+    assert (bridge.underruns, bridge.inserted) == (1, 60)
+    assert y[0] == 1.0
+    assert not y[140:].any()
+    assert np.abs(np.diff(y)).max() < 0.03
+
+
+def test_a_delay_that_stays_too_long_is_healed() -> None:
+    """After the output lost time, less than the limit, the fill goes back."""
+    bridge = Bridge(2 * HOP, 20 * HOP, rate=RATE, slack=HOP)
+    for at in range(1000):
+        bridge.push(np.zeros((HOP, 1), np.float32))
+        if not 500 <= at < 506:
+            pull(bridge, HOP)
+        if at == 506:
+            assert bridge.fill >= 8 * HOP
+    assert bridge.fill <= 3 * HOP
+    assert bridge.overruns == 1
+    assert bridge.dropped == 6 * HOP
+    assert bridge.underruns == 0
+
+
+def test_what_a_full_bridge_refuses_is_counted() -> None:
+    """Without anybody pulling, memory stays as it is and the loss is counted."""
+    bridge = Bridge(target=4, limit=20, capacity=30)
+    for at in range(10):
+        bridge.push(frames(10 * at, 10))
+    assert bridge.fill == 30
+    assert (bridge.refused, bridge.refused_frames) == (1, 70)
+
+
+def test_any_block_size_while_it_steers(rng: np.random.Generator) -> None:
+    """Pulls of random sizes, longer than its buffers too, get a clean tone."""
+    bridge = Bridge(3000, 40_000, rate=RATE, slack=9000, most=256)
+    sound, sent, played = tone(1000), 0, []
+    bridge.controller.steering, bridge.controller.drift = True, 2e-4
+    bridge.controller.relearn()
+    bridge.controller.observe = lambda fill, frames: None  # type: ignore[method-assign]
+    for _ in range(2000):
+        while bridge.fill < 6000:
+            bridge.push(sound(sent, HOP))
+            sent += HOP
+        played.append(pull(bridge, int(rng.integers(0, 1000))))
+    assert bridge.ratio != 1.0
+    assert bridge.underruns == 0
+    assert residual_db(np.concatenate(played)[RATE:], 1000) < -80
+
+
+def test_bounds_that_cannot_be_kept_are_refused() -> None:
+    """The target lies below the limit."""
+    with pytest.raises(ValueError, match="target"):
+        Bridge(target=10, limit=10)

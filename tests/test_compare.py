@@ -1,0 +1,110 @@
+"""Two recordings side by side."""
+
+from __future__ import annotations
+
+import json
+import math
+import tracemalloc
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from streamdenoise.compare import compare, find_lag
+from streamdenoise.levels import si_sdr
+from tests.clitools import model_arg, noise, run, write_noise
+
+__all__ = ["model_arg"]
+
+
+def write(path, x, rate=16000):
+    sf.write(path, x, rate, subtype="FLOAT")
+    return path
+
+
+@pytest.mark.parametrize("lag", [0, 1, -1, 256, -4000, 15999])
+def test_lag_is_found(tmp_path, lag):
+    """To the sample, either way, also for a copy that is turned over; SI-SDR fits."""
+    x = noise(200_000)[:, 0]
+    y = -0.3 * np.roll(x, lag)
+    y[:lag] *= lag < 0
+    a, b = write(tmp_path / "a.wav", x), write(tmp_path / "b.wav", y)
+    found = compare(a, b)
+    assert found.lag == lag
+    assert found.si_sdr > 60 or (lag < 0 and found.si_sdr > 10)
+
+
+def test_si_sdr_is_that_of_the_whole_arrays(tmp_path):
+    """Sums over blocks are the formula, whatever the length."""
+    x = noise(150_001)[:, 0]
+    y = 0.5 * x + 0.05 * np.random.default_rng(1).standard_normal(len(x))
+    y = y.astype(np.float32)
+    found = compare(write(tmp_path / "a.wav", x), write(tmp_path / "b.wav", y))
+    assert found.lag == 0
+    assert found.si_sdr == pytest.approx(si_sdr(y, x), abs=1e-4)
+
+
+def test_same_file(tmp_path):
+    """No difference at all."""
+    path = write_noise(tmp_path / "a.wav", 30_000, 44100, channels=2)
+    found = compare(path, path)
+    assert found.lag == 0 and found.si_sdr == math.inf
+    assert all(band.difference == 0 for band in found.bands)
+
+
+def test_octaves_tell_where(tmp_path):
+    """What is missing above 2 kHz is missing there, and only there."""
+    x = noise(160_000)[:, 0]
+    spectrum = np.fft.rfft(x)
+    spectrum[int(len(spectrum) * 2000 / 8000) :] *= 0.1
+    y = np.fft.irfft(spectrum, len(x)).astype(np.float32)
+    found = compare(write(tmp_path / "a.wav", x), write(tmp_path / "b.wav", y))
+    change = {band.hz: band.difference for band in found.bands}
+    assert change[500] == pytest.approx(0.0, abs=0.2)
+    assert change[4000] == pytest.approx(-20.0, abs=0.3)
+
+
+def test_other_rate_and_length(tmp_path):
+    """Levels and octaves still compare; the rest is left out, and said."""
+    a = write_noise(tmp_path / "a.wav", 16000, 16000)
+    b = write_noise(tmp_path / "b.wav", 48000, 48000, channels=2)
+    found = compare(a, b, picture=True)
+    assert found.lag is None and found.si_sdr is None
+    assert found.picture[:4] == b"\x89PNG" and len(found.bands) == 8
+    assert "one rate and length" in run("compare", a, b).stdout
+
+
+def test_silence(tmp_path):
+    """Nothing divides by zero."""
+    a = write(tmp_path / "a.wav", np.zeros(5000, np.float32))
+    b = write_noise(tmp_path / "b.wav", 5000)
+    for one, two in ((a, b), (b, a), (a, a)):
+        found = compare(one, two, picture=True)
+        assert found.lag is None
+    assert find_lag(np.zeros(1, np.float32), np.ones(1, np.float32), 8000) is None
+
+
+def test_memory_does_not_grow(tmp_path):
+    """A long recording needs no more than its first half minute."""
+    peaks = []
+    for seconds in (60, 240):
+        path = write_noise(tmp_path / f"{seconds}.wav", 8000 * seconds, 8000)
+        tracemalloc.start()
+        compare(path, path)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.2 * peaks[0] + 200_000
+
+
+def test_command(tmp_path):
+    """Figures on standard output, a picture where it was asked for."""
+    a, b = write_noise(tmp_path / "a.wav"), write_noise(tmp_path / "b.flac")
+    picture = tmp_path / "p.png"
+    result = run("compare", a, b, "-o", picture)
+    assert result.exit_code == 0, result.output
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+    assert "0 samples" in result.stdout and "octave at 1000 Hz" in result.stdout
+    assert run("compare", a, b, "-o", picture).exit_code == 1
+    told = json.loads(run("compare", a, b, "--json").stdout)
+    assert told["lag"] == 0 and told["a"]["sample_rate"] == 16000
+    assert run("compare", a, tmp_path / "none.wav").exit_code == 1

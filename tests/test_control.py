@@ -1,0 +1,229 @@
+"""The words that control a session, whoever says them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from streamdenoise.control import (
+    LADDER,
+    USAGE,
+    Command,
+    ControlError,
+    Controls,
+    parse,
+    strength_text,
+)
+from streamdenoise.errors import StreamDenoiseError
+from streamdenoise.keys import KEYS
+from streamdenoise.session import LiveOptions, LiveSession
+from streamdenoise.settings import Settings
+from tests.fakes import IdentityModel
+from tests.fakesound import FakeSound, device
+
+
+@pytest.fixture
+def session(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A real session on devices that are no hardware."""
+    import streamdenoise.session as module
+
+    monkeypatch.setattr(module, "load_model", lambda name: named(name))
+    sound = FakeSound([device("USB card"), device("Speakers", 0, 2)])
+    with LiveSession(LiveOptions(), sound) as session:
+        yield session
+
+
+def named(name: object) -> IdentityModel:
+    if name == "broken":
+        raise StreamDenoiseError("the model is damaged")
+    return IdentityModel() if name is None else IdentityModel(name=str(name))
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        ("bypass", Command("bypass")),
+        ("BYPASS On", Command("bypass", True)),
+        ("removed off", Command("removed", False)),
+        ("mute", Command("mute")),
+        ("strength -12", Command("strength", 12.0)),
+        ("strength 12", Command("strength", 12.0)),
+        ("strength 7.5dB", Command("strength", 7.5)),
+        ("strength up", Command("strength", "up")),
+        ("strength full", Command("strength", "full")),
+        ("mix 0.5", Command("mix", 0.5)),
+        ("mix 50%", Command("mix", 0.5)),
+        ("record", Command("record")),
+        ("record off", Command("record", False)),
+        ("record Talk.wav", Command("record", "Talk.wav")),
+        ("model next", Command("model")),
+        ("model base", Command("model", "base")),
+        ("status", Command("status")),
+        ("stop", Command("stop")),
+    ],
+)
+def test_words_that_mean_something(words: str, command: Command) -> None:
+    """Keys and scripts say the same words, in any case."""
+    assert parse(words.split()) == command
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("", "bypass, removed"),
+        ("bypas", "did you mean bypass?"),
+        ("fly", "there are: bypass"),
+        ("bypass maybe", "type: bypass [on|off]"),
+        ("strength", "type: strength DB|up|down|full"),
+        ("strength loud", "'strength loud' is not understood"),
+        ("strength nan", "is not understood"),
+        ("mix 2", "type: mix SHARE"),
+        ("mix -0.1", "type: mix SHARE"),
+        ("model", "type: model NAME|next"),
+        ("stop now", "type: stop"),
+        ("status 1 2", "type: status"),
+        ("mute on off", "type: mute"),
+        ("bypass \x1b[2J", "\\x1b[2J"),
+    ],
+)
+def test_words_that_mean_nothing_are_answered_with_words_that_do(
+    words: str, says: str
+) -> None:
+    """One sentence, safe to print, with what to type; usage is exit code 2."""
+    with pytest.raises(ControlError) as caught:
+        parse(words.split())
+    assert says in str(caught.value)
+    assert str(caught.value).isprintable()
+    assert caught.value.exit_code == 2
+
+
+def test_any_words_are_a_command_or_a_sentence(rng: np.random.Generator) -> None:
+    """Nothing that is typed raises anything else."""
+    pieces = [*USAGE, "on", "off", "-12", "1e999", "nan", "", " ", "\0", "ü", "up"]
+    for _ in range(2000):
+        words = [str(w) for w in rng.choice(pieces, rng.integers(0, 4))]
+        try:
+            command = parse(words)
+        except ControlError as error:
+            assert str(error)
+        else:
+            assert command.verb in USAGE
+
+
+def test_every_key_is_a_command() -> None:
+    """The table of keys has no word that the vocabulary lacks."""
+    for words in KEYS.values():
+        assert parse(words).verb in USAGE
+
+
+def test_switches_turn_over_and_can_be_set(session: Any) -> None:
+    """A switch without a word turns over; on twice is on."""
+    controls = Controls(session)
+    assert controls.do(["bypass"]) == "bypass on" and session.settings.bypass
+    assert controls.do(["bypass", "on"]) == "bypass on" and session.settings.bypass
+    assert controls.do(["bypass"]) == "bypass off" and not session.settings.bypass
+    assert controls.do(["mute"]) == "muted" and session.muted
+    assert controls.do(["mute", "off"]) == "no longer muted" and not session.muted
+
+
+def test_what_is_asked_for_last_is_heard(session: Any) -> None:
+    """Bypass and removed exclude each other."""
+    controls = Controls(session)
+    controls.do(["bypass"])
+    controls.do(["removed"])
+    assert session.settings == Settings(removed=True)
+    controls.do(["bypass"])
+    assert session.settings == Settings(bypass=True)
+
+
+def test_strength_goes_up_and_down_a_ladder(session: Any) -> None:
+    """From no limit down to nothing and back, and no further at either end."""
+    controls = Controls(session)
+    seen = [session.settings.strength_db]
+    for _ in range(len(LADDER) + 2):
+        controls.do(["strength", "down"])
+        seen.append(session.settings.strength_db)
+    assert seen[: len(LADDER)] == [*reversed(LADDER)]
+    assert seen[len(LADDER) :] == [0.0, 0.0, 0.0]
+    for _ in range(len(LADDER) + 2):
+        controls.do(["strength", "up"])
+    assert session.settings.strength_db is None
+    # From between two rungs to the next ones.
+    controls.do(["strength", "-10"])
+    assert session.settings.strength_db == 10.0
+    assert controls.do(["strength", "up"]) == "strength 12 dB"
+    controls.do(["strength", "10"])
+    assert controls.do(["strength", "down"]) == "strength 9 dB"
+    assert controls.do(["strength", "inf"]) == "strength full"
+    assert strength_text(None) == "full"
+
+
+def test_other_settings_stay(session: Any) -> None:
+    """Each command changes what it names and nothing else."""
+    controls = Controls(session)
+    for words in (["strength", "12"], ["mix", "50%"], ["removed", "on"]):
+        controls.do(words)
+    assert session.settings == Settings(strength_db=12.0, mix=0.5, removed=True)
+
+
+def test_record_begins_and_ends(session: Any, tmp_path: Path) -> None:
+    """A name of our own in the folder, or the one given; never two at once."""
+    controls = Controls(session, folder=tmp_path)
+    assert controls.do(["record", "off"]) == "nothing is being recorded"
+    said = controls.do(["record"])
+    made = session.recording
+    assert made is not None and made.parent == tmp_path and str(made) in said
+    with pytest.raises(StreamDenoiseError, match="record off"):
+        controls.do(["record", str(tmp_path / "b.wav")])
+    assert controls.do(["record"]) == f"recorded {made}"
+    assert session.recording is None
+    controls.do(["record", str(tmp_path / "b.wav")])
+    controls.do(["record", "off"])
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([made.name, "b.wav"])
+    with pytest.raises(StreamDenoiseError, match="another name"):
+        controls.do(["record", str(tmp_path / "b.wav")])
+
+
+def test_models_go_round(session: Any) -> None:
+    """Next is the one behind, and after the last the first; trouble changes nothing."""
+    controls = Controls(session, models=lambda: ["fake", "small", "large"])
+    assert session.model_name == "fake"
+    heard = [controls.do(["model", "next"]) for _ in range(4)]
+    assert heard == ["model small", "model large", "model fake", "model small"]
+    with pytest.raises(StreamDenoiseError, match="damaged"):
+        controls.do(["model", "broken"])
+    assert session.model_name == "small"
+    assert Controls(session, models=lambda: []).do(["model", "next"]) == "model small"
+    assert Controls(session, models=lambda: ["a"]).do(["model", "next"]) == "model a"
+
+
+def test_status_is_a_line_and_plain_types(session: Any, tmp_path: Path) -> None:
+    """People get a line; programs get JSON with all of it."""
+    controls = Controls(session, folder=tmp_path)
+    for words in (["removed"], ["mix", "0.5"], ["mute"], ["record"]):
+        controls.do(words)
+    line = controls.do(["status"])
+    for part in ("running", "removed", "mix 50%", "muted", "recording to", "xruns 0"):
+        assert part in line
+    known = json.loads(json.dumps(controls.status()))
+    assert known["settings"]["mix"] == 0.5 and known["muted"] is True
+    assert known["recording"].startswith(str(tmp_path))
+    parts = known["latency_parts"]
+    assert parts.pop("total") == pytest.approx(sum(parts.values()))
+
+
+def test_stop_ends_the_run(session: Any) -> None:
+    """`run` returns by itself, without an error."""
+    controls = Controls(session)
+    ticks = []
+
+    def tick(status: object) -> None:
+        ticks.append(status)
+        controls.do(["stop"])
+
+    session.run(10.0, tick=tick)
+    assert len(ticks) == 1

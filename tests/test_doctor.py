@@ -1,0 +1,256 @@
+"""Every check finds what is wrong, says what mends it, and names no person."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from streamdenoise import runtime
+from streamdenoise.doctor import Check, as_dict, examine, machine, software, will_work
+from streamdenoise.doctor.check import clean, redacted
+from streamdenoise.doctor.sound import server
+from streamdenoise.errors import RuntimeMissingError, StreamDenoiseError
+from streamdenoise.model import find_model, models_folder
+from streamdenoise.session import LiveOptions
+from tests.pulse import PulseServer, pulse
+
+__all__ = ["pulse"]
+
+ROOT = Path(__file__).parent.parent
+FIRST = {
+    "python",
+    "runtime",
+    "portaudio",
+    "libsndfile",
+    "models",
+    "sound server",
+    "default microphone",
+    "input",
+    "output",
+    "virtual microphones",
+    "deadline",
+    "priority",
+    "cpu governor",
+    "heat",
+    "memory",
+    "load",
+}
+
+
+def write(root: Path, name: str, text: str) -> None:
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def doctor(env: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
+    code = "from streamdenoise.cli.doctor import doctor; doctor()"
+    return subprocess.run(
+        [sys.executable, "-c", code, *words],
+        env={**env, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.fixture
+def need_model() -> None:
+    """Skip where no model is shipped yet."""
+    try:
+        find_model()
+    except StreamDenoiseError as error:
+        pytest.skip(f"needs the shipped model: {error}")
+
+
+def test_on_a_real_server_it_says_yes(pulse: PulseServer, need_model: None) -> None:
+    """With sinks and a model live works: exit code 0, all things looked at."""
+    done = doctor(pulse.env_for("room.monitor", "ear"), "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads(done.stdout)
+    assert report["will_work"] is True
+    checks = {check["name"]: check for check in report["checks"]}
+    assert set(checks) == FIRST
+    assert checks["sound server"]["details"]["kind"] == "PulseAudio"
+    assert 48_000 in checks["input"]["details"]["rates"]
+    assert checks["deadline"]["details"]["hops"] > 100
+    for private in (pulse.env["HOME"], str(Path.home()), os.uname().nodename):
+        assert private not in done.stdout
+
+
+def test_without_a_server_it_says_no(tmp_path: Path, need_model: None) -> None:
+    """No device: exit code 3, and the line says what to type."""
+    if Path("/proc/asound/cards").exists():
+        pytest.skip("there is a sound card here, so live works without a server")
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    env |= {"XDG_RUNTIME_DIR": str(tmp_path)}
+    done = doctor(env)
+    assert done.returncode == 3
+    assert "fail  input" in done.stdout
+    assert "-> start one with: systemctl --user" in done.stdout
+    assert "live will not work before this is mended" in done.stdout
+    assert done.stderr == ""
+
+
+def test_the_loop_is_part_of_the_report(pulse: PulseServer, need_model: None) -> None:
+    """--loop measures through the devices, and is in the JSON."""
+    env = pulse.env_for("ear.monitor", "ear")
+    done = doctor(env, "--loop", "--json", "--latency", "0.06")
+    assert done.returncode == 0, done.stdout + done.stderr
+    loop = json.loads(done.stdout)["loop"]
+    assert [trip["mode"] for trip in loop["trips"]] == ["bypass", "active"]
+    assert 0.03 < loop["measured"] < 0.5
+    assert sum(loop["reported"].values()) == pytest.approx(loop["total"])
+    deaf = doctor(pulse.env_for("room.monitor", "ear"), "--loop", "--latency", "0.06")
+    assert deaf.returncode == 0  # a warning: live works all the same
+    assert "warn  round trip" in deaf.stdout
+    assert "cable" in deaf.stdout
+
+
+def test_one_failure_is_enough() -> None:
+    """Warnings and skips do not keep live from working, a failure does."""
+    fine = [Check("a", "ok", ""), Check("b", "warn", ""), Check("c", "skip", "")]
+    assert will_work(fine)
+    assert not will_work([*fine, Check("d", "fail", "")])
+    report = as_dict(fine, {"input": "Anna's AirPods", "xruns": 0})
+    assert report["will_work"] is True
+    assert report["loop"] == {"input": "someone's AirPods", "xruns": 0}
+
+
+def test_names_of_people_are_taken_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """User, host, home and owner, in text and in details; other words stay."""
+    monkeypatch.setenv("HOME", "/home/annabel")
+    monkeypatch.setenv("LOGNAME", "annabel")
+    monkeypatch.setattr("platform.node", lambda: "annas-laptop")
+    check = Check(
+        "input",
+        "fail",
+        "no file /home/annabel/m.tflite of annabel on annas-laptop",
+        "see Anna's AirPods, Bert\u2019s Phone",
+        {"device": {"name": "Anna's AirPods"}, "all": ["annabella", 3, None]},
+    )
+    got = redacted(check)
+    assert got.found == "no file ~/m.tflite of <user> on <host>"
+    assert got.fix == "see someone's AirPods, someone\u2019s Phone"
+    assert got.details["device"]["name"] == "someone's AirPods"
+    assert got.details["all"] == ["annabella", 3, None]
+    assert clean("user annabel") == "user <user>"
+
+
+def test_all_checks_return_everywhere(tmp_path: Path) -> None:
+    """Whatever is missing, no check raises, and each has its name once."""
+    names = [check.name for check in examine(LiveOptions(model=tmp_path / "no.tflite"))]
+    assert set(names) == FIRST
+    assert len(names) == len(FIRST)
+
+
+def test_damaged_and_missing_models(tmp_path: Path, need_model: None) -> None:
+    """A changed byte in the default is a failure, in another one a warning."""
+    folder = tmp_path / "models"
+    shutil.copytree(
+        models_folder(), folder, ignore=shutil.ignore_patterns("checkpoints")
+    )
+    assert software.models(folder=folder).state == "ok"
+    manifest = json.loads((folder / "manifest.json").read_text())
+    default = manifest["default"]
+    others = [name for name in manifest["models"] if name != default]
+    if others:
+        other = folder / manifest["models"][others[0]]["file"]
+        other.unlink()
+        check = software.models(folder=folder)
+        assert check.state == "warn"
+        assert f"{others[0]} is missing" in check.found
+    path = folder / manifest["models"][default]["file"]
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    check = software.models(folder=folder)
+    assert check.state == "fail"
+    assert f"{default} is damaged" in check.found
+    assert "pip install" in check.fix
+    assert software.models(folder=tmp_path).state == "fail"
+    assert software.models("nonsense", folder).state == "fail"
+
+
+def test_no_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without runtime: a failure and the command."""
+
+    def missing() -> None:
+        raise RuntimeMissingError("none")
+
+    monkeypatch.setattr(runtime, "find_interpreter", missing)
+    check = software.interpreter()
+    assert check.state == "fail"
+    assert check.fix == "pip install ai-edge-litert"
+
+
+def test_governors(tmp_path: Path) -> None:
+    """The slow governor is warned of, except where the driver means otherwise."""
+    cpu = "sys/devices/system/cpu/cpu0/cpufreq/"
+    assert machine.governor(tmp_path).state == "skip"
+    write(tmp_path, cpu + "scaling_governor", "powersave\n")
+    write(tmp_path, cpu + "scaling_driver", "cpufreq-dt\n")
+    assert machine.governor(tmp_path).state == "warn"
+    assert "scaling_governor" in machine.governor(tmp_path).fix
+    write(tmp_path, cpu + "scaling_driver", "intel_pstate\n")
+    assert machine.governor(tmp_path).state == "ok"
+    write(tmp_path, cpu + "scaling_governor", "ondemand\n")
+    assert machine.governor(tmp_path).state == "ok"
+
+
+def test_heat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hottest zone counts, and a Raspberry Pi tells what it does about it."""
+    tools = tmp_path / "bin"
+    monkeypatch.setenv("PATH", str(tools))
+    assert machine.heat(tmp_path).state == "skip"
+    write(tmp_path, "sys/class/thermal/thermal_zone0/temp", "41500\n")
+    write(tmp_path, "sys/class/thermal/thermal_zone1/temp", "55000\n")
+    assert machine.heat(tmp_path).found == "55 degrees Celsius"
+    write(tmp_path, "sys/class/thermal/thermal_zone1/temp", "91000\n")
+    assert machine.heat(tmp_path).state == "warn"
+    write(tmp_path, "bin/vcgencmd", "#!/bin/sh\necho throttled=0x50005\n")
+    (tools / "vcgencmd").chmod(stat.S_IRWXU)
+    check = machine.heat(tmp_path)
+    assert check.state == "warn"
+    assert "supply voltage is too low" in check.found
+    assert "it was throttled" in check.found
+    assert "power supply" in check.fix
+
+
+def test_memory(tmp_path: Path) -> None:
+    """Little free memory is warned of."""
+    assert machine.memory(tmp_path).state == "skip"
+    write(tmp_path, "proc/meminfo", "MemTotal: 948000 kB\nMemAvailable: 512000 kB\n")
+    assert machine.memory(tmp_path).found == "500 MiB free of 925 MiB"
+    write(tmp_path, "proc/meminfo", "MemTotal: 948000 kB\nMemAvailable: 20000 kB\n")
+    assert machine.memory(tmp_path).state == "warn"
+
+
+def test_a_card_without_server_is_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ALSA alone: live works, and it is said what does not."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("PULSE_SERVER", f"unix:{tmp_path}/none")
+    cards = tmp_path / "cards"
+    assert server(cards).state == "fail"
+    cards.write_text("--- no soundcards ---\n")
+    assert server(cards).state == "fail"
+    cards.write_text(" 0 [PCH            ]: HDA-Intel - HDA Intel PCH\n")
+    check = server(cards)
+    assert check.state == "warn"
+    assert "ALSA alone" in check.found
+
+
+def test_the_deadline_is_measured_on_the_real_engine(need_model: None) -> None:
+    """Quantiles in order, of the hop that the model has."""
+    details = machine.deadline(seconds=0.2).details
+    assert 0 < details["p50_ms"] <= details["p99_ms"] <= details["p999_ms"]
+    assert details["hop_ms"] == 8.0

@@ -1,0 +1,328 @@
+"""``live`` as a person uses it: typed into, watched, stopped, told from elsewhere.
+
+The sound server, the streams, the terminal and the processes are real.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from tests.clitools import model_arg
+from tests.pulse import PulseServer, pulse
+from tests.terminal import ROOT, Terminal, need_terminal
+
+__all__ = ["model_arg", "pulse"]
+
+
+class Desk:
+    """A sound server, and `live` in a terminal on it."""
+
+    def __init__(self, pulse: PulseServer, model: str, folder: Path) -> None:
+        self.env = {**pulse.env_for("room.monitor", "ear"), "STREAMDENOISE_CONFIG": ""}
+        self.env |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+        self.folder, self.model, self.pulse = folder, model, pulse
+        self.terminals: list[Terminal] = []
+
+    def live(self, *words: str, **how: Any) -> Terminal:
+        """Type ``streamdenoise live`` and wait until it runs."""
+        env = {**self.env, **how.pop("env", {})}
+        start = how.pop("start", "q quit")
+        command = [sys.executable, "-m", "streamdenoise", "live", "--latency", "0.05"]
+        command += ["--model", self.model, *words]
+        terminal = Terminal(command, env, folder=self.folder, **how)
+        self.terminals.append(terminal)
+        terminal.wait_for("Ctrl-C ends", 60)
+        terminal.wait_for(start)
+        return terminal
+
+    def ctl(self, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "streamdenoise", "ctl", *words],
+            env=self.env,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == code, done.stderr
+        return done
+
+    def status(self) -> dict[str, Any]:
+        known: dict[str, Any] = json.loads(self.ctl("status", "--json").stdout)
+        return known
+
+
+@pytest.fixture
+def desk(pulse: PulseServer, model_arg: str, tmp_path: Path) -> Iterator[Desk]:
+    """Whatever a test starts is ended."""
+    need_terminal()
+    desk = Desk(pulse, model_arg, tmp_path)
+    yield desk
+    for terminal in desk.terminals:
+        terminal.close()
+
+
+def test_every_key_does_what_it_says(desk: Desk) -> None:
+    """Typed one after the other; the picture shows each, and the sound runs on."""
+    pytest.importorskip("rich", reason="rich draws the picture")
+    live = desk.live()
+    assert "●" in live.text and "latency" in live.text and "xruns" in live.text
+    for keys, shows in (
+        ("b", "bypass on"),
+        ("r", "removed on"),
+        ("r", "removed off"),
+        ("-", "strength 30 dB"),
+        ("\x1b[B", "strength 24 dB"),
+        ("\x1b[A", "strength 30 dB"),
+        ("+", "strength full"),
+        ("m", "muted"),
+        ("m", "no longer muted"),
+        ("R", "recording to"),
+        ("R", "recorded"),
+        ("n", "model "),
+        ("?", "hear what is taken away"),
+        ("?", "less "),
+    ):
+        at = live.type(keys)
+        live.wait_for(shows, start=at)
+    live.type("q")
+    assert live.end() == 0
+    assert live.cooked
+    rest = live.text[live.text.rindex("ran ") :]
+    assert "latency" in rest and "wrote" in rest and "\x1b[?25h" in live.raw
+    assert "Traceback" not in live.text and "ALSA lib" not in live.text
+    made = list(desk.folder.iterdir())
+    assert len(made) == 1 and made[0].name.startswith("streamdenoise-")
+    assert soundfile.info(made[0]).frames > 0
+
+
+def test_ctl_from_elsewhere(desk: Desk) -> None:
+    """What a script sets is what status tells, and what the picture shows."""
+    pytest.importorskip("rich", reason="rich draws the picture")
+    assert "nothing is running" in desk.ctl("status", code=3).stderr
+    live = desk.live("--name", "desk")
+    assert desk.ctl("strength", "-12").stdout == "strength 12 dB\n"
+    live.wait_for("strength 12 dB")
+    desk.ctl("mute")
+    desk.ctl("--name", "desk", "removed", "on")
+    desk.ctl("--pid", str(live.pid), "mix", "50%")
+    desk.ctl("record", "talk.wav")
+    known = desk.status()
+    wanted = {"strength_db": 12.0, "mix": 0.5, "removed": True, "bypass": False}
+    assert known["settings"] == wanted
+    assert known["muted"] is True and known["pid"] == live.pid
+    assert known["recording"] == str(desk.folder / "talk.wav")
+    assert len(known["bands_in"]) == 16 and known["state"] == "running"
+    assert sum(known["latency_parts"].values()) == pytest.approx(
+        2 * known["latency_parts"]["total"]
+    )
+    assert "desk" in desk.ctl("list").stdout
+    assert "running, model" in desk.ctl("status").stdout
+    assert "did you mean bypass?" in desk.ctl("bypas", code=2).stderr
+    assert "nobody" in desk.ctl("--name", "nobody", "stop", code=3).stderr
+    assert desk.ctl("record", "off").stdout.startswith("recorded ")
+    assert "another name" in desk.ctl("record", "talk.wav", code=1).stderr
+    assert "model" in desk.ctl("model", "no-such", code=1).stderr
+    desk.ctl("stop")
+    assert live.end() == 0
+    assert soundfile.info(desk.folder / "talk.wav").frames > 0
+    folder = Path(desk.env["XDG_RUNTIME_DIR"]) / "streamdenoise"
+    assert [p for p in folder.iterdir() if p.suffix == ".sock"] == []
+
+
+def test_bypass_and_mute_are_heard(desk: Desk, tmp_path: Path) -> None:
+    """Noise comes through in bypass, hardly without it, and not at all when muted."""
+    noise = np.random.default_rng(0).standard_normal(48_000 * 25)
+    path = tmp_path / "noise.wav"
+    soundfile.write(path, 0.1 * noise.astype(np.float32), 48_000, subtype="FLOAT")
+    live = desk.live("--no-view", start="Ctrl-C ends")
+    command = ["paplay", "--device=room", str(path)]
+    with subprocess.Popen(command, env=desk.env) as player:
+        try:
+            time.sleep(3.0)
+            levels = {}
+            for words in (["bypass", "off"], ["bypass", "on"], ["mute", "on"]):
+                desk.ctl(*words)
+                time.sleep(0.5)
+                with desk.pulse.recording("ear.monitor", 48_000) as heard:
+                    time.sleep(1.0)
+                part = heard[0][4800:]
+                levels[words[0] + words[1]] = float(np.sqrt(np.mean(part**2)))
+        finally:
+            player.terminate()
+    live.signal(signal.SIGINT)
+    assert live.end() == 0
+    assert levels["bypasson"] == pytest.approx(0.1, rel=0.3)
+    assert levels["bypassoff"] < 0.7 * levels["bypasson"]
+    assert levels["muteon"] < 1e-4
+
+
+def test_the_socket_cannot_be_hurt(desk: Desk, rng: np.random.Generator) -> None:
+    """Garbage, huge lines and silent clients cost no xrun that was not there before."""
+    live = desk.live("--no-view", start="Ctrl-C ends")
+    folder = Path(desk.env["XDG_RUNTIME_DIR"]) / "streamdenoise"
+    path = next(p for p in folder.iterdir() if p.suffix == ".sock")
+    callbacks = desk.status()["seconds"]
+    kept = []
+    for at in range(60):
+        sock = socket.socket(socket.AF_UNIX)
+        sock.settimeout(5)
+        sock.connect(str(path))
+        if at % 3:
+            with contextlib.suppress(OSError):
+                sock.sendall(bytes(rng.integers(0, 256, 3000)) + b"\n" * (at % 2))
+            sock.close()
+        else:
+            kept.append(sock)
+        time.sleep(0.1)
+    for sock in kept:
+        sock.close()
+    known = desk.status()
+    assert known["state"] == "running" and known["seconds"] > callbacks + 5
+    assert known["load"] < 1.0
+    live.signal(signal.SIGTERM)
+    assert live.end() == 0
+    assert "Traceback" not in live.text
+
+
+def test_ctrl_z_and_back(desk: Desk) -> None:
+    """Stopped, the terminal is the shell's; then keys and picture come back."""
+    pytest.importorskip("rich", reason="rich draws the picture")
+    live = desk.live()
+    live.type("\x1a")
+    # Nobody waits in a group of its own here, so the kernel may discard the stop.
+    time.sleep(0.5)
+    if live.is_stopped():
+        assert live.cooked
+        live.go_on()
+    at = live.type("")
+    live.wait_for("q quit", start=at)
+    live.until(lambda: not live.cooked)
+    at = live.type("b")
+    live.wait_for("bypass on", start=at)
+    live.type("\x03")
+    assert live.end() == 0 and live.cooked
+
+
+def test_a_held_picture_holds_nothing_else(desk: Desk) -> None:
+    """With Ctrl-S, scripts are answered as ever, and Ctrl-Q shows what they did."""
+    pytest.importorskip("rich", reason="rich draws the picture")
+    live = desk.live()
+    live.type("\x13")
+    live.read(0.5)
+    held = len(live.text)
+    for _ in range(3):
+        desk.ctl("strength", "down")
+    before = desk.status()["seconds"]
+    time.sleep(0.5)
+    assert desk.status()["seconds"] > before
+    assert live.read(0.2) == ""
+    live.type("\x11")
+    live.wait_for("strength 18 dB", start=held)
+    live.type("q")
+    assert live.end() == 0
+
+
+def test_a_closed_window_finishes_the_recording(desk: Desk) -> None:
+    """Hang-up is an end like Ctrl-C: the file is whole."""
+    live = desk.live("--record", "talk.wav")
+    time.sleep(0.5)
+    os.close(live.fd)
+    live.fd = os.open(os.devnull, os.O_RDWR)
+    end = time.monotonic() + 20
+    path = desk.folder / "talk.wav"
+    while not path.exists() and time.monotonic() < end:
+        time.sleep(0.1)
+    assert soundfile.info(path).frames > 0
+    assert [p.name for p in desk.folder.iterdir()] == ["talk.wav"]
+
+
+def test_plain_and_dumb_terminals_get_one_line(desk: Desk) -> None:
+    """No escape sequences where the terminal has none; keys work all the same."""
+    for words, env in ((["--plain"], {}), ([], {"TERM": "dumb"})):
+        live = desk.live(*words, env=env, start=r"\rin ")
+        live.type("b")
+        live.wait_for("live: bypass on")
+        live.type("q")
+        assert live.end() == 0
+        assert "\x1b" not in live.raw
+
+
+def test_a_profile_from_the_config_file(desk: Desk) -> None:
+    """Its flags count, it names the session, and wrong keys are said at once."""
+    config = desk.folder / "config.toml"
+    config.write_text("[profile.call]\nstrength = 18\nno-view = true\n")
+    desk.env["STREAMDENOISE_CONFIG"] = str(config)
+    live = desk.live("--profile", "call", start="Ctrl-C ends")
+    known = json.loads(desk.ctl("--name", "call", "status", "--json").stdout)
+    assert known["settings"]["strength_db"] == 18.0
+    desk.ctl("stop")
+    assert live.end() == 0
+
+
+def test_a_virtual_microphone_with_one_flag(desk: Desk) -> None:
+    """It is there while live runs, carries its sound, and is gone afterwards."""
+
+    def sources() -> str:
+        return subprocess.run(
+            ["pactl", "list", "short", "sources"],
+            env=desk.env,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+
+    before = sources()
+    live = desk.live("--virtual-mic", start="choose the microphone")
+    live.wait_for("q quit")
+    mic = next(
+        line.split()[1]
+        for line in sources().splitlines()
+        if line not in before and ".monitor" not in line
+    )
+    live.type("b")
+    tone = np.sin(2 * np.pi * 440 * np.arange(48_000 * 4) / 48_000)
+    path = desk.folder / "tone.wav"
+    soundfile.write(path, 0.3 * tone.astype(np.float32), 48_000, subtype="FLOAT")
+    command = ["paplay", "--device=room", str(path)]
+    with (
+        subprocess.Popen(command, env=desk.env),
+        desk.pulse.recording(mic, 48_000) as heard,
+    ):
+        time.sleep(2.5)
+    assert float(np.abs(heard[0]).max()) > 0.1
+    live.type("q")
+    assert live.end() == 0
+    assert mic not in sources()
+
+
+def test_usage_is_checked_before_devices_open(desk: Desk) -> None:
+    """What excludes each other, and names that no socket can have."""
+    for words in (
+        ["--virtual-mic", "--output", "pulse"],
+        ["--name", "a/b"],
+        ["--latency", "soon"],
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "streamdenoise", "live", *words],
+            env=desk.env,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 2, done.stderr
+        assert "Traceback" not in done.stderr

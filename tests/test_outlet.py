@@ -1,0 +1,91 @@
+"""A terminal that takes nothing makes nobody wait."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from tests.terminal import need_terminal, python
+
+FLOOD = """
+import sys, time
+from streamdenoise.outlet import Outlet
+out = Outlet()
+began, most = time.monotonic(), 0.0
+for at in range(3000):
+    before = time.monotonic()
+    if out.through():
+        out.write(f'picture {at} ' + 'x' * 2000 + '\\n')
+        out.flush()
+    most = max(most, time.monotonic() - before)
+for _ in range(100):
+    out.write('y' * 5000)  # more than it keeps
+open(sys.argv[1], 'w').write(f'{most} {len(out._pending)}')
+while not out.through():
+    time.sleep(0.01)
+out.write('DONE\\n')
+out.drain()
+"""
+
+
+def test_a_terminal_that_nobody_reads_is_not_waited_for(tmp_path):
+    """Writing costs nothing while it is full, and goes on where it stopped."""
+    need_terminal()
+    note = tmp_path / "note"
+    with python(FLOOD, str(note)) as terminal:
+        end = time.monotonic() + 60
+        while not (note.exists() and note.read_text()):
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        most, pending = note.read_text().split()
+        assert float(most) < 1.0
+        assert 0 < int(pending) <= 65536
+        terminal.wait_for("DONE")
+        terminal.end()
+    pictures = [x for x in terminal.text.splitlines() if x.startswith("picture")]
+    # What was begun is whole, and what would have had to wait was left out.
+    numbers = [int(line.split()[1]) for line in pictures]
+    assert numbers == sorted(set(numbers)) and 0 < len(numbers) < 3000
+    assert all(line.split()[2] == "x" * 2000 for line in pictures)
+
+
+def test_a_terminal_on_hold_goes_on_where_it_was():
+    """Ctrl-S holds the picture, not the program; Ctrl-Q brings it back."""
+    need_terminal()
+    code = (
+        "import time\n"
+        "from streamdenoise.outlet import Outlet\n"
+        "out = Outlet()\n"
+        "print('READY', flush=True)\n"
+        "for at in range(100):\n"
+        "    time.sleep(0.02)\n"
+        "    if out.through():\n"
+        "        out.write(f'at {at}\\n'); out.flush()\n"
+        "out.drain()\n"
+    )
+    with python(code) as terminal:
+        terminal.wait_for("READY")
+        terminal.type("\x13")
+        time.sleep(0.5)
+        terminal.read(0.2)
+        held = len(terminal.text)
+        time.sleep(0.3)
+        assert terminal.read(0.1) == ""
+        terminal.type("\x11")
+        terminal.wait_for("at 99", start=held)
+        assert terminal.end() == 0
+
+
+def test_a_file_gets_all_of_it(tmp_path, monkeypatch):
+    """What is no terminal is written as ever, in its encoding."""
+    from streamdenoise.outlet import Outlet
+
+    with (tmp_path / "log").open("w", encoding="ascii") as stream:
+        monkeypatch.setattr(sys, "stderr", stream)
+        out = Outlet()
+        assert not out.isatty()
+        out.write("Grüße\n")
+        assert out.through()
+        out.drain()
+        out.close()
+    assert (tmp_path / "log").read_text() == "Gr\\xfc\\xdfe\n"

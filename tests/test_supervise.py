@@ -1,0 +1,230 @@
+"""Devices that go away are waited for; what they come back as is found again."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+import streamdenoise.session as session_module
+import streamdenoise.supervise as supervise_module
+from streamdenoise import DeviceError
+from streamdenoise.session import LiveOptions, LiveSession
+from tests.fakes import IdentityModel
+from tests.fakesound import FakeSound, Flags, device
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model without files, and little patience."""
+    monkeypatch.setattr(session_module, "load_model", lambda name: IdentityModel())
+    monkeypatch.setattr(session_module, "DEADLINE_SHARE", np.inf)
+    monkeypatch.setattr(supervise_module, "RETRY_SECONDS", 0.2)
+    monkeypatch.setattr(supervise_module, "STEADY_SECONDS", 0.2)
+    monkeypatch.setattr(supervise_module, "SILENT_SECONDS", 0.6)
+
+
+USB, CARD = device("USB headset"), device("card")
+
+
+class Running:
+    """A session that runs in a thread of its own."""
+
+    def __init__(self, sound: FakeSound, **options: Any) -> None:
+        self.said: list[str] = []
+        self.states: list[str] = []
+        self.error: Exception | None = None
+        self.session = LiveSession(LiveOptions(**options), sound, self.said.append)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            with self.session:
+                self.session.run(tick=lambda status: self.states.append(status.state))
+        except Exception as error:
+            self.error = error
+
+    def wait(self, until: Callable[[], bool], seconds: float = 15.0) -> None:
+        end = time.monotonic() + seconds
+        while not until():
+            assert self.error is None, self.error
+            assert time.monotonic() < end, self.said
+            time.sleep(0.02)
+
+    def state(self) -> str:
+        return self.session.status().state
+
+    def end(self) -> None:
+        self.session.stop()
+        self._thread.join(10)
+        assert not self._thread.is_alive()
+        assert self.error is None, self.error
+
+
+def test_unplugged_and_plugged_in_again() -> None:
+    """It pauses, says so once, and goes on with the same device and its counters."""
+    sound = FakeSound([CARD, USB])
+    live = Running(sound, input="headset", output="headset")
+    live.wait(lambda: live.session.core.callbacks > 20)
+    sound.unplug(CARD)
+    live.wait(lambda: live.state() == "waiting for device")
+    before = live.session.core.callbacks
+    time.sleep(1.0)
+    assert live.state() == "waiting for device"
+    assert all(stream.closed for stream in sound.opened)
+    # It is back, under another number.
+    sound.devices = [USB, CARD]
+    live.wait(lambda: live.state() == "running")
+    assert live.session.source.index == 0
+    assert live.session.core.callbacks > before
+    live.end()
+    assert [("Waiting" in s, "is back" in s) for s in live.said] == [
+        (True, False),
+        (False, True),
+    ]
+    assert "1 USB headset" in live.said[0] and "went away" in live.said[0]
+    assert live.session.summary()["losses"] == 1
+    assert "waiting for device" in live.states
+
+
+def test_another_default_is_followed() -> None:
+    """Nothing was named: the device that is the default now is taken."""
+    sound = FakeSound([USB, CARD], default=(0, 0))
+    live = Running(sound)
+    live.wait(lambda: live.session.core.callbacks > 5)
+    sound.unplug(CARD)
+    live.wait(lambda: live.session.source.name == "card" and live.state() == "running")
+    live.end()
+    assert "card" in live.said[-1]
+
+
+def test_a_number_means_the_device_that_had_it() -> None:
+    """Another device with the same number is not taken for the one that went."""
+    sound = FakeSound([USB, CARD])
+    live = Running(sound, input="0", output="0")
+    live.wait(lambda: live.session.core.callbacks > 5)
+    sound.unplug(CARD)
+    time.sleep(1.0)
+    assert live.state() == "waiting for device"
+    sound.devices = [CARD, USB]
+    live.wait(lambda: live.state() == "running")
+    assert (live.session.source.name, live.session.source.index) == ("USB headset", 1)
+    live.end()
+
+
+def test_a_recording_goes_on_over_the_gap(tmp_path: Path) -> None:
+    """One file has what was played before and after; another rate begins another."""
+    path = tmp_path / "talk.wav"
+    low = device("low card")
+    sound = FakeSound(
+        [CARD],
+        refuse=lambda k, i, rate, c: (
+            -9997 if rate != 16_000 and sound.devices[i] is low else None
+        ),
+    )
+    live = Running(sound, record=path)
+    live.wait(lambda: live.session.core.callbacks > 20)
+    sound.unplug(CARD)
+    live.wait(lambda: live.state() == "running" and len(sound.opened) == 2)
+    live.session.muted = True
+    sound.unplug(low)
+    live.wait(lambda: live.session.rate == 16_000 and live.state() == "running")
+    assert live.session.muted
+    live.end()
+    files = live.session.summary()["recorded"]["files"]
+    assert files == [str(path), str(tmp_path / "talk-16000.wav")]
+    assert [soundfile.info(f).samplerate for f in files] == [48_000, 16_000]
+    assert sum(soundfile.info(f).frames for f in files) > 0
+
+
+def test_silence_from_the_driver_is_a_loss() -> None:
+    """A device that gives no blocks is said once, closed, and tried again."""
+    sound = FakeSound([CARD])
+    live = Running(sound)
+    live.wait(lambda: live.session.core.callbacks > 5)
+    sound.pace = 60.0
+    live.wait(lambda: live.state() == "waiting for device")
+    time.sleep(1.5)
+    assert len(live.said) == 1
+    assert "muted, suspended or unplugged" in live.said[0]
+    sound.pace = 0.001
+    live.wait(lambda: live.state() == "running")
+    live.end()
+    assert len(live.said) == 2
+
+
+def test_sleep_opens_the_devices_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After suspend and resume there are new streams, though the old ones 'run'."""
+    asleep = [0.0]
+    monkeypatch.setattr(
+        supervise_module, "clock_with_sleep", lambda: time.monotonic() + asleep[0]
+    )
+    sound = FakeSound([CARD])
+    live = Running(sound)
+    live.wait(lambda: live.session.core.callbacks > 5)
+    asleep[0] = 3600.0
+    live.wait(lambda: len(sound.opened) == 2 and live.state() == "running")
+    live.end()
+    assert "has slept" in live.said[0]
+
+
+def test_a_device_that_stays_away_is_an_error_at_the_end() -> None:
+    """With --duration, time that is over without a device is exit code 3."""
+    sound = FakeSound([CARD], dies_after=5)
+    said: list[str] = []
+    with (
+        pytest.raises(DeviceError, match="went away"),
+        LiveSession(LiveOptions(), sound, said.append) as session,
+    ):
+        session.run(1.5)
+    assert len(said) == 1
+    assert len(sound.opened) > 2
+    assert all(stream.closed for stream in sound.opened)
+
+
+def test_others_in_the_process_are_left_alone() -> None:
+    """With `reinitialise` off, PortAudio is not started anew."""
+    sound = FakeSound([CARD])
+    live = Running(sound, reinitialise=False)
+    live.wait(lambda: live.session.core.callbacks > 5)
+    sound.unplug(CARD)
+    live.wait(lambda: live.state() == "running" and len(sound.opened) == 2)
+    live.end()
+    assert sound.initialised == 0
+
+
+def test_xruns_raise_the_latency(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`auto` opens with more after xruns, keeps its counts, and says it once."""
+    monkeypatch.setattr("streamdenoise.seek.GRACE_SECONDS", 0.2)
+    monkeypatch.setattr("streamdenoise.seek.TRIAL_SECONDS", 1.0)
+    sound = FakeSound(
+        [CARD],
+        flags=lambda call: Flags(
+            output_underflow=call % 50 == 49 and len(sound.opened) < 3
+        ),
+    )
+    live = Running(sound)
+    live.wait(lambda: bool(live.said))
+    live.end()
+    asked = [stream.asked["latency"] for stream in sound.opened]
+    assert asked == ["low", 0.03, 0.05]
+    assert len(live.said) == 1 and "--latency 0.05" in live.said[0]
+    assert live.session.summary()["asked_latency"] == 0.05
+    assert live.session.summary()["xruns"]["output underflow"] > 0
+
+
+def test_headphones_are_advised() -> None:
+    """A loudspeaker beside a microphone is mentioned at the start; a headset is not."""
+    mic = device("Built-in Microphone", 1, 0)
+    for name, told in (("Built-in Speakers", True), ("USB Headset", False)):
+        sound = FakeSound([mic, device(name, 0, 2)], default=(0, 1))
+        said: list[str] = []
+        LiveSession(LiveOptions(), sound, said.append).close()
+        assert any("headphones" in s for s in said) is told

@@ -1,0 +1,398 @@
+"""A virtual microphone on a real sound server: made, heard, found again, removed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from click.testing import CliRunner, Result
+
+from streamdenoise import StreamDenoiseError, denoise, load_model, pactl
+from streamdenoise.cli.virtual_mic import virtual_mic
+from streamdenoise.errors import DeviceError
+from streamdenoise.micparts import find_all, remove_stale, slug_of
+from streamdenoise.model import find_model
+from streamdenoise.owner import Owner
+from streamdenoise.recipes import PLATFORMS, recipe
+from streamdenoise.virtualmic import VirtualMic
+from tests.pulse import PulseServer, pulse
+from tests.test_live_pulse import furthest, place, recording
+
+__all__ = ["pulse"]
+
+RATE = 48_000
+ATTEMPTS = 5
+ROOT = Path(__file__).parent.parent
+
+HOLD = """
+import sys, time
+from streamdenoise.virtualmic import VirtualMic
+mic = VirtualMic.create(sys.argv[1])
+print("made", flush=True)
+sys.stdin.read()
+mic.close()
+"""
+
+
+@pytest.fixture
+def server(
+    pulse: PulseServer, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[PulseServer]:
+    """The private server, used by this process too; left as it was found."""
+    for name in ("PULSE_SERVER", "PULSE_SINK", "PULSE_SOURCE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("HOME", "XDG_RUNTIME_DIR"):
+        monkeypatch.setenv(name, pulse.env[name])
+    sounddevice = pytest.importorskip("sounddevice")
+    sounddevice._terminate()  # it lists devices once, and has done so without server
+    sounddevice._initialize()
+    yield pulse
+    for found in find_all():
+        found.remove()
+
+
+@pytest.fixture(scope="module")
+def model_path(request: pytest.FixtureRequest) -> Path:
+    """Path of the shipped model, or of a small one where there is none yet."""
+    try:
+        path, _ = find_model()
+        load_model(path)
+    except StreamDenoiseError:
+        path = request.getfixturevalue("tiny_model_path")
+    return path
+
+
+def start(pulse: PulseServer, code: str, *args: str) -> subprocess.Popen[str]:
+    """Start Python on the private server; its first line has arrived."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *args],
+        env={**pulse.env_for("room.monitor", "ear"), "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    if not process.stdout.readline():
+        pytest.fail(f"it did not start: {process.communicate()[1]}")
+    return process
+
+
+def start_live(
+    pulse: PulseServer, model: Path, seconds: float, *words: str
+) -> subprocess.Popen[str]:
+    """Start ``live --virtual-mic`` as a person would; it has said which to choose."""
+    command = [sys.executable, "-m", "streamdenoise", "live", "--virtual-mic"]
+    command += ["--model", str(model), "--rate", str(RATE), "--latency", "0.06"]
+    process = subprocess.Popen(
+        [*command, "--duration", str(seconds), *words],
+        env=pulse.env_for("room.monitor", "ear"),
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    said = ""
+    while "choose the microphone 'Denoised microphone'" not in said:
+        line = process.stderr.readline()
+        assert line, f"live did not start: {said}"
+        said += line
+    time.sleep(0.3)
+    return process
+
+
+def run(*args: str) -> Result:
+    return CliRunner().invoke(virtual_mic, args)
+
+
+def test_a_microphone_is_made_once_and_removed_once(server: PulseServer) -> None:
+    """Create, create, list, remove, remove: each does what it says and no more."""
+    first = run("create", "--json")
+    made = json.loads(first.stdout)
+    assert made["state"] == "kept"
+    assert made["description"] == "Denoised microphone"
+    again = json.loads(run("create", "--json").stdout)
+    assert again == made
+    sources = [e for e in pactl.entries("sources") if e.name == made["source"]]
+    assert len(sources) == 1
+    assert not sources[0].is_monitor
+    assert sources[0].properties["device.class"] == "sound"
+    listed = json.loads(run("list", "--json").stdout)["microphones"]
+    assert listed == [made]
+    assert "Denoised microphone" in run("list").stdout
+    assert json.loads(run("remove", "--json").stdout) == {"removed": [made["name"]]}
+    assert json.loads(run("remove", "--json").stdout) == {"removed": []}
+    names = {e.name for e in [*pactl.entries("sinks"), *pactl.entries("sources")]}
+    assert names == {"room", "room.monitor", "ear", "ear.monitor"}
+
+
+def test_it_is_one_channel_in_the_middle(server: PulseServer) -> None:
+    """Both halves are mono with the position set: others leave browsers silent."""
+    with VirtualMic.create() as mic:
+        for kind, name in (("sinks", mic.sink_name), ("sources", mic.source_name)):
+            text = pactl.run("list", kind).split(f"Name: {name}\n")[1]
+            assert "1ch 48000Hz" in text.split("\n\tOwner")[0]
+            assert "Channel Map: mono" in text.split("\n\tOwner")[0]
+
+
+def test_names_and_descriptions_are_safe(server: PulseServer) -> None:
+    """A name may hold quotes and spaces; people see it, the server gets a plain one."""
+    name = """Ann's "studio" \\ mic"""
+    with VirtualMic.create(name) as mic:
+        assert mic.name == slug_of(name) == "ann-s-studio-mic"
+        assert mic.description == "Anns studio  mic (denoised)"
+        assert [f.name for f in find_all()] == [mic.name]
+    assert find_all() == []
+    with pytest.raises(DeviceError, match="letters and digits"):
+        VirtualMic.create("!?")
+
+
+def test_the_defaults_stay(server: PulseServer) -> None:
+    """Nobody's calls move to the new devices by themselves."""
+    pactl.run("set-default-sink", "ear")
+    pactl.run("set-default-source", "room.monitor")
+    before = pactl.server()
+    with VirtualMic.create():
+        assert pactl.server() == before
+    assert pactl.server() == before
+
+
+def test_text_and_json_say_the_same(
+    server: PulseServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An old pactl, which has no JSON, is understood as well."""
+    kinds: list[pactl.Kind] = ["sinks", "sources", "sink-inputs", "source-outputs"]
+    player = subprocess.Popen(["paplay", "--raw", "/dev/zero"], env=server.env)
+    with VirtualMic.create(), player:
+        time.sleep(0.5)
+        new = [[_bare(e) for e in pactl.entries(kind)] for kind in kinds]
+        real = pactl.run
+
+        def old(*words: str) -> str:
+            if words[0] == "--format=json":
+                raise pactl.RefusedError("unrecognised option")
+            return real(*words)
+
+        monkeypatch.setattr(pactl, "run", old)
+        assert [[_bare(e) for e in pactl.entries(kind)] for kind in kinds] == new
+        player.kill()
+    assert all(new)
+    assert player.pid in [process for *_, process in new[2]]
+
+
+def _bare(entry: pactl.Entry) -> tuple[object, ...]:
+    """All of an entry, with the process in place of its many properties."""
+    return (
+        entry.index,
+        entry.name,
+        entry.description,
+        entry.module,
+        entry.attached,
+        entry.monitor,
+        entry.is_monitor,
+        sorted(entry.properties),
+        entry.process,
+    )
+
+
+def test_what_a_killed_process_left_is_removed(server: PulseServer) -> None:
+    """After kill -9 the halves stay; the next list or create takes them away."""
+    process = start(server, HOLD, "gone")
+    assert [f.state for f in find_all()] == ["live"]
+    process.kill()
+    process.communicate()
+    assert [f.state for f in find_all()] == ["left over"]
+    said = run("list")
+    assert "gone" in said.output
+    assert find_all() == []
+
+
+def test_another_ones_microphone_is_left_alone(server: PulseServer) -> None:
+    """A running process keeps its own; a second one of that name is refused."""
+    process = start(server, HOLD, "mine")
+    try:
+        assert remove_stale() == []
+        with pytest.raises(DeviceError, match=f"process {process.pid}"):
+            VirtualMic.create("mine")
+        with VirtualMic.create("other"):
+            assert [f.name for f in find_all()] == ["mine", "other"]
+    finally:
+        process.communicate("", timeout=20)
+    assert find_all() == []
+
+
+def test_half_a_microphone_is_mended(server: PulseServer) -> None:
+    """Where one half was unloaded by hand, create makes it whole."""
+    made = VirtualMic.create(keep=True)
+    found = find_all()[0]
+    assert found.sink is not None and found.sink.module is not None
+    pactl.unload_module(found.sink.module)
+    left = find_all()
+    assert not left or left[0].state == "broken"
+    again = VirtualMic.create(keep=True)
+    assert again.source_name == made.source_name
+    assert [f.state for f in find_all()] == ["kept"]
+
+
+def test_a_kept_one_survives_live(server: PulseServer) -> None:
+    """Made by command, used by live, and still there afterwards."""
+    VirtualMic.create(keep=True)
+    with VirtualMic.create() as mic:
+        assert mic.kept
+    assert [f.state for f in find_all()] == ["kept"]
+
+
+def test_owners() -> None:
+    """A process is alive, or gone; of other machines nothing is claimed."""
+    here = Owner.here()
+    assert Owner.parse(str(here)) == here
+    assert not here.gone
+    assert Owner(here.pid, "1", here.space, here.boot).gone
+    assert not Owner(here.pid, "1", here.space, "elsewhere").gone
+    assert not Owner(here.pid, "1", "pid:[1]", here.boot).gone
+    assert Owner.parse("kept") is None
+    process = subprocess.Popen(["true"])
+    process.wait()
+    assert Owner(process.pid, "1", here.space, here.boot).gone
+
+
+def test_route_never_lets_it_hear_itself(
+    server: PulseServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it is the default microphone, another one is taken, and that is said."""
+    said: list[str] = []
+    number = pactl.load_module(
+        "module-remap-source", "source_name=desk", "master=room.monitor"
+    )
+    try:
+        with VirtualMic.create() as mic:
+            pactl.run("set-default-source", mic.source_name)
+            assert mic.route(said.append) == "pulse"
+            assert os.environ["PULSE_SINK"] == mic.sink_name
+            assert os.environ["PULSE_SOURCE"] == "desk"
+            assert len(said) == 1 and "itself" in said[0]
+        assert "PULSE_SINK" not in os.environ
+        assert "PULSE_SOURCE" not in os.environ
+    finally:
+        pactl.unload_module(number)
+    with VirtualMic.create() as mic:
+        pactl.run("set-default-source", mic.source_name)
+        with pytest.raises(DeviceError, match="only microphone"):
+            mic.route(said.append)
+        monkeypatch.setenv("PULSE_SOURCE", "room.monitor")
+        mic.route(said.append)
+    pactl.run("set-default-source", "room.monitor")
+    assert len(said) == 1
+
+
+def test_a_recorder_hears_the_denoised_sound(
+    server: PulseServer, model_path: Path, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    """What a program records from it is what live played, and that is `denoise`.
+
+    A busy machine has xruns, and with them nothing can be equal: some attempts.
+    """
+    x = recording(rng)
+    talk = tmp_path / "talk.wav"
+    soundfile.write(talk, x, RATE, subtype="FLOAT")
+    clean = denoise(x, RATE, load_model(model_path))
+    history = []
+    for attempt in range(ATTEMPTS):
+        kept = tmp_path / f"kept-{attempt}.wav"
+        process = start_live(server, model_path, 6, "--record", str(kept))
+        try:
+            with server.recording("streamdenoise.mic", RATE) as heard:
+                assert find_all()[0].users
+                server.play(talk, "room")
+                time.sleep(0.5)
+            said = process.communicate(timeout=30)[1]
+        finally:
+            process.kill()
+        assert process.returncode == 0, said
+        assert find_all() == []
+        played = soundfile.read(kept, dtype="float32")[0]
+        # Frames begin when live does, which shifts the grid against the file's.
+        at = place(clean, played)
+        near = np.corrcoef(clean, played[at : at + len(clean)])[0, 1]
+        begin = at + RATE // 4
+        sounding = played[begin : begin + len(x) - RATE // 2]
+        lost = furthest(heard[0][place(sounding, heard[0]) :], sounding)
+        history.append((float(near), lost))
+        if near > 0.98 and lost <= 1e-6:
+            assert float(np.abs(sounding).max()) > 0.01
+            return
+    pytest.fail(f"no run was equal; correlation with file, error: {history}")
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_live_takes_it_away_at_its_end(
+    server: PulseServer, model_path: Path, how: signal.Signals
+) -> None:
+    """Ctrl-C, kill, and a terminal that is closed: nothing stays."""
+    process = start_live(server, model_path, 30)
+    assert [f.state for f in find_all()] == ["live"]
+    process.send_signal(how)
+    said = process.communicate(timeout=30)[1]
+    assert process.returncode == 0, said
+    assert "Traceback" not in said
+    assert find_all() == []
+
+
+def test_live_after_a_crash(server: PulseServer, model_path: Path) -> None:
+    """What a killed live left does not keep the next one from starting."""
+    first = start_live(server, model_path, 30)
+    first.kill()
+    first.communicate()
+    assert [f.state for f in find_all()] == ["left over"]
+    second = start_live(server, model_path, 1)
+    assert [f.state for f in find_all()] == ["live"]
+    assert second.communicate(timeout=30)[0] == ""
+    assert second.returncode == 0
+    assert find_all() == []
+
+
+def test_it_comes_back(server: PulseServer) -> None:
+    """Where the server has forgotten the microphone, a check makes it anew."""
+    said: list[str] = []
+    with VirtualMic.create() as mic:
+        find_all()[0].remove()
+        mic.check(said.append)
+        assert [f.state for f in find_all()] == ["live"]
+        assert len(said) == 1 and "back" in said[0]
+        mic.check(said.append)
+        assert len(said) == 1
+    assert find_all() == []
+
+
+def test_without_a_server_it_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No server, no pactl: what to type."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PULSE_SERVER", f"unix:{tmp_path}/none")
+    with pytest.raises(DeviceError, match=r"systemctl|pulseaudio-utils"):
+        VirtualMic.create()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(DeviceError, match="pulseaudio-utils"):
+        VirtualMic.create()
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_recipes_name_the_commands(platform: str) -> None:
+    """Every recipe fits a terminal and ends in something to type."""
+    text = recipe(platform)
+    assert "streamdenoise live" in text
+    assert max(map(len, text.splitlines())) <= 88
+    assert run("recipe", "--platform", platform).stdout.rstrip() == text.rstrip()

@@ -1,0 +1,85 @@
+"""The virtual microphone on PipeWire: the same words to another server."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from streamdenoise import pactl
+from streamdenoise.micparts import find_all
+from streamdenoise.virtualmic import VirtualMic
+from tests.alike import share_heard
+from tests.pipewire import PipeWireServer, pipewire
+from tests.test_live_pulse import recording
+from tests.test_virtualmic import HOLD, RATE, model_path, start, start_live
+
+__all__ = ["model_path", "pipewire"]
+
+
+@pytest.fixture
+def server(
+    pipewire: PipeWireServer, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[PipeWireServer]:
+    """The private server, used by this process too; left as it was found."""
+    for name in ("PULSE_SERVER", "PULSE_SINK", "PULSE_SOURCE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("HOME", "XDG_RUNTIME_DIR"):
+        monkeypatch.setenv(name, pipewire.env[name])
+    yield pipewire
+    for found in find_all():
+        found.remove()
+
+
+def test_it_is_made_as_on_pulseaudio(server: PipeWireServer) -> None:
+    """A mono source with its name and position, which goes away again."""
+    assert pactl.server().name == "PipeWire"
+    with VirtualMic.create("desk") as mic:
+        source = next(e for e in pactl.entries("sources") if e.name == "desk.mic")
+        assert source.description == mic.description == "desk (denoised)"
+        assert source.properties["media.class"] == "Audio/Source"
+        assert source.properties["audio.position"] == "MONO"
+        assert not source.is_monitor
+        assert [f.state for f in find_all()] == ["live"]
+    assert find_all() == []
+
+
+def test_a_killed_one_is_found_and_removed(server: PipeWireServer) -> None:
+    """The owner is kept by this server too."""
+    process = start(server, HOLD, "gone")
+    process.kill()
+    process.communicate()
+    assert [f.state for f in find_all()] == ["left over"]
+    with VirtualMic.create("gone"):
+        assert [f.state for f in find_all()] == ["live"]
+
+
+def test_a_recorder_hears_the_denoised_sound(
+    server: PipeWireServer, model_path: Path, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    """What a program records from it is what live played."""
+    x = recording(rng)
+    talk = tmp_path / "talk.wav"
+    soundfile.write(talk, x, RATE, subtype="FLOAT")
+    history = []
+    for attempt in range(5):
+        kept = tmp_path / f"kept-{attempt}.wav"
+        process = start_live(server, model_path, 6, "--record", str(kept))
+        try:
+            with server.recording("streamdenoise.mic", RATE) as heard:
+                server.play(talk, "room")
+                time.sleep(0.5)
+            said = process.communicate(timeout=30)[1]
+        finally:
+            process.kill()
+        assert process.returncode == 0, said
+        assert find_all() == []
+        played = soundfile.read(kept, dtype="float32")[0]
+        history.append(share_heard(played, heard[0], RATE))
+        if history[-1] > 0.8:
+            return
+    pytest.fail(f"too little of what was played was heard: {history}")

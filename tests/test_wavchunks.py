@@ -1,0 +1,286 @@
+"""What a WAV file holds besides sound."""
+
+from __future__ import annotations
+
+import io
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from streamdenoise import AudioFormatError, OutputError
+from streamdenoise.audiofile import (
+    AudioReader,
+    AudioWriter,
+    OutputFormat,
+    open_reader,
+    open_writer,
+    output_format,
+)
+from streamdenoise.riff import scan_wav
+from streamdenoise.wavchunks import chunks_of, copy_chunks
+from tests.clitools import wav_bytes, write_noise
+
+
+def chunk(name: bytes, data: bytes) -> bytes:
+    return name + struct.pack("<I", len(data)) + data + b"\0" * (len(data) & 1)
+
+
+BEFORE = chunk(b"bext", b"B" * 602) + chunk(b"JUNK", b"x" * 28)
+AFTER = (
+    chunk(b"LIST", b"INFOINAM" + struct.pack("<I", 5) + b"name\0\0")
+    + chunk(b"cue ", struct.pack("<II", 1, 1) + bytes(20))
+    + chunk(b"iXML", b"<BWFXML/>")
+    + chunk(b"LIST", b"adtllabl" + struct.pack("<II", 8, 1) + b"abc\0")
+)
+
+
+def tagged(path: Path, **how) -> Path:
+    """Write a WAV with chunks before and behind its sound."""
+    raw = wav_bytes(**how)
+    raw = raw[:36] + BEFORE + raw[36:] + AFTER
+    path.write_bytes(raw[:4] + struct.pack("<I", len(raw) - 8) + raw[8:])
+    return path
+
+
+def copy(source: Path, target: Path) -> list[str]:
+    with open_reader(source) as reader:
+        output = output_format(reader.info, target, explicit=True)
+        with open_writer(output, reader) as writer:
+            for block in reader:
+                writer.write(block)
+    return [*writer.notes, *([output.note] if output.note else [])]
+
+
+def contents(path: Path) -> list[tuple[bytes, bytes]]:
+    raw = path.read_bytes()
+    with path.open("rb") as file:
+        return [(c.name, raw[c.start : c.start + c.size]) for c in chunks_of(file)]
+
+
+@pytest.mark.parametrize("size", [4000, 3999])
+def test_chunks_are_kept_byte_by_byte(tmp_path, size):
+    """Notes, cue points and what nobody knows are in the result, once each.
+
+    With 3999 the byte is missing that makes the sound's chunk even.
+    """
+    source = tagged(tmp_path / "a.wav", data=bytes(size), bits=8)
+    assert copy(source, tmp_path / "b.wav") == []
+    before, after = contents(source), contents(tmp_path / "b.wav")
+    own = (b"fmt ", b"data", b"JUNK", b"PEAK", b"fact")
+    assert [c for c in before if c[0] not in own] == [
+        c for c in after if c[0] not in own
+    ]
+    assert len(after) >= 7
+    raw = (tmp_path / "b.wav").read_bytes()
+    assert struct.unpack("<I", raw[4:8])[0] == len(raw) - 8
+    with sf.SoundFile(tmp_path / "b.wav") as file:
+        assert file.title == "name" and file.frames == size
+    assert scan_wav(io.BytesIO(raw)).undeclared == 0
+
+
+@pytest.mark.parametrize("ext", ["flac", "ogg", "aiff"])
+def test_title_goes_over_to_other_formats(tmp_path, ext):
+    """What both formats know is kept where the format changes."""
+    source = tagged(tmp_path / "a.wav")
+    copy(source, tmp_path / f"b.{ext}")
+    with sf.SoundFile(tmp_path / f"b.{ext}") as file:
+        assert file.title == "name"
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "PCM_32", "FLOAT"])
+def test_sample_formats_with_chunks(tmp_path, subtype):
+    """24 bits, 32 bits and float keep their form, and the chunks with it."""
+    source = write_noise(tmp_path / "a.wav", 999, 48000, subtype=subtype, channels=3)
+    raw = source.read_bytes() + AFTER
+    source.write_bytes(raw[:4] + struct.pack("<I", len(raw) - 8) + raw[8:])
+    copy(source, tmp_path / "b.wav")
+    assert sf.info(tmp_path / "b.wav").subtype == subtype
+    names = [name for name, _ in contents(tmp_path / "b.wav")]
+    assert names.count(b"LIST") == 2 and b"cue " in names
+    a, b = sf.read(source)[0], sf.read(tmp_path / "b.wav")[0]
+    assert np.abs(a - b).max() <= (2**-24 if subtype == "PCM_32" else 0)
+
+
+MASKS = [(2, 0x3), (4, 0x33), (6, 0x3F), (6, 0x60F), (8, 0x63F), (3, 0x7), (5, 0)]
+
+
+@pytest.mark.parametrize(("channels", "mask"), MASKS)
+@pytest.mark.parametrize("container", ["WAVEX", "RF64"])
+def test_loudspeakers_are_kept(tmp_path, channels, mask, container):
+    """Which channel belongs where is said as before; rears do not become sides."""
+    ext = {"WAVEX": "wav", "RF64": "rf64"}[container]
+    source, target = tmp_path / f"a.{ext}", tmp_path / f"b.{ext}"
+    write_noise(
+        source, 100, 48000, format=container, subtype="PCM_24", channels=channels
+    )
+    from streamdenoise.wavchunks import set_channel_mask
+
+    set_channel_mask(source, mask)
+    with source.open("rb") as file:
+        if scan_wav(file).header.channel_mask != mask:
+            pytest.skip(f"this libsndfile writes no extensible header in {container}")
+    copy(source, target)
+    with target.open("rb") as file:
+        assert scan_wav(file).header.channel_mask == mask
+    assert np.array_equal(sf.read(source)[0], sf.read(target)[0])
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_damaged_chunks_do_no_harm(tmp_path, seed):
+    """Whatever the chunks hold, the sound comes through and the result is whole."""
+    rng = np.random.default_rng(seed)
+    source = tagged(tmp_path / "a.wav")
+    raw = bytearray(source.read_bytes())
+    for at in rng.integers(36, len(raw), 20):
+        if not 670 < at < 4700:
+            raw[at] = rng.integers(0, 256)
+    source.write_bytes(raw[: rng.integers(4700, len(raw) + 1)])
+    try:
+        copy(source, tmp_path / "b.wav")
+    except AudioFormatError:
+        assert not (tmp_path / "b.wav").exists()
+    else:
+        assert sf.info(tmp_path / "b.wav").frames > 0
+
+
+def test_chunks_that_are_too_large(tmp_path):
+    """More than 64 MiB of notes are not kept, and that is said."""
+    source = tmp_path / "a.wav"
+    head = wav_bytes() + b"note" + struct.pack("<I", 70 << 20)
+    with source.open("wb") as file:
+        file.write(head)
+        file.truncate(len(head) + (70 << 20))
+    target = write_noise(tmp_path / "b.wav")
+    before = target.read_bytes()
+    assert "too large" in copy_chunks(source, target)[0]
+    assert target.read_bytes() == before
+
+
+# Beyond 4 GiB -------------------------------------------------------------------------
+
+GIB = 1 << 30
+
+
+def sparse(path: Path, header: bytes, size: int, tail: bytes) -> Path:
+    """Write a file of `size` bytes of sound that takes no room on the disk."""
+    with path.open("wb") as file:
+        file.write(header)
+        file.seek(len(header) + size - len(tail))
+        file.write(tail)
+    return path
+
+
+def rf64_header(size: int, frames: int, channels: int = 2, bits: int = 16) -> bytes:
+    align = channels * bits // 8
+    ds64 = struct.pack("<QQQI", size + 72, size, frames, 0)
+    fmt = struct.pack("<HHIIHH", 1, channels, 48000, 48000 * align, align, bits)
+    return (
+        b"RF64\xff\xff\xff\xffWAVE"
+        + chunk(b"ds64", ds64)
+        + chunk(b"fmt ", fmt)
+        + b"data\xff\xff\xff\xff"
+    )
+
+
+GUID = {
+    b"riff": b"riff" + bytes.fromhex("2e91cf11a5d628db04c10000"),
+    b"wave": b"wave" + bytes.fromhex("f3acd3118cd100c04f8edb8a"),
+    b"fmt ": b"fmt " + bytes.fromhex("f3acd3118cd100c04f8edb8a"),
+    b"data": b"data" + bytes.fromhex("f3acd3118cd100c04f8edb8a"),
+}
+
+
+def w64_header(size: int) -> bytes:
+    fmt = struct.pack("<HHIIHH", 1, 2, 48000, 192000, 4, 16)
+    return (
+        GUID[b"riff"]
+        + struct.pack("<Q", size + 104)
+        + GUID[b"wave"]
+        + GUID[b"fmt "]
+        + struct.pack("<Q", 24 + len(fmt))
+        + fmt
+        + GUID[b"data"]
+        + struct.pack("<Q", size + 24)
+    )
+
+
+@pytest.mark.parametrize("kind", ["rf64", "w64"])
+def test_more_than_4_gib_are_read(tmp_path, kind):
+    """Of 5 GiB the last samples are found where they are; the disk holds none of it."""
+    size, frames = 5 * GIB, 5 * GIB // 4
+    header = rf64_header(size, frames) if kind == "rf64" else w64_header(size)
+    tail = np.arange(2000, dtype="<i2").tobytes()
+    path = sparse(tmp_path / f"a.{kind}", header, size, tail)
+    with AudioReader(path, 500) as reader:
+        assert reader.info.frames == frames and reader.info.channels == 2
+        reader.seek(frames - 1000)
+        blocks = [block.copy() for block in reader]
+        assert reader.position == frames and reader.notes == []
+    y = np.concatenate(blocks)
+    assert np.array_equal((y * 32768).astype(int).ravel(), np.arange(2000))
+    output = output_format(reader.info, tmp_path / f"b.{kind}", explicit=True)
+    assert output.format == kind.upper()
+    wav = output_format(reader.info, tmp_path / "b.wav", explicit=True)
+    assert wav.format == "RF64"
+
+
+@pytest.mark.parametrize("kind", ["RF64", "W64"])
+def test_more_than_4_gib_are_written(tmp_path, kind, monkeypatch):
+    """The header counts on beyond 32 bits; the disk holds none of the silence."""
+    path = tmp_path / f"a.{kind.lower()}"
+    output = OutputFormat(kind, "PCM_16", "FILE", path)
+    with AudioWriter(output, 48000, 2) as writer:
+        writer.write(np.full((1000, 2), 0.25, np.float32))
+        writer._file.flush()
+        try:
+            # libsndfile goes on behind a hole, as any file can have one.
+            writer._file.seek(5 * GIB // 4)
+        except sf.LibsndfileError:
+            pytest.skip("this libsndfile does not go beyond the end of its file")
+        writer.write(np.full((1000, 2), 0.5, np.float32))
+    assert path.stat().st_size > 5 * GIB
+    with AudioReader(path) as reader:
+        assert reader.info.frames == 5 * GIB // 4 + 1000
+        reader.seek(5 * GIB // 4)
+        assert (np.concatenate([b.copy() for b in reader]) == 0.5).all()
+
+
+def test_plain_wav_refuses_what_it_cannot_count(tmp_path, monkeypatch):
+    """A length that nobody knew beforehand stops at 4 GB with a sentence."""
+    output = OutputFormat("WAV", "PCM_16", "FILE", tmp_path / "a.wav")
+    says = pytest.raises(OutputError, match=r"4 GB.*\.w64 or \.rf64")
+    with says, AudioWriter(output, 48000, 2) as writer:
+        writer.written = GIB - 300_000
+        for _ in range(10):
+            writer.write(np.zeros((100_000, 2), np.float32))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["rf64", "w64"])
+def test_length_that_is_a_lie_is_no_length(tmp_path, kind):
+    """Terabytes in a header of a small file are not believed: read or refused."""
+    size = 1 << 44
+    header = rf64_header(size, size // 4) if kind == "rf64" else w64_header(size)
+    path = tmp_path / f"a.{kind}"
+    path.write_bytes(header + bytes(range(256)) * 40)
+    try:
+        with AudioReader(path) as reader:
+            total = sum(len(block) for block in reader)
+        assert total <= 2560
+        assert kind != "rf64" or "declares" in reader.notes[0]
+    except AudioFormatError as error:
+        assert str(path) in str(error)
+
+
+def test_flac_that_declares_centuries_is_refused(tmp_path):
+    """A length that no format could hold in so few bytes: damaged, or a bomb."""
+    path = write_noise(tmp_path / "a.flac", 4000)
+    raw = bytearray(path.read_bytes())
+    raw[21] |= 0x0F
+    raw[22:26] = b"\xff\xff\xff\xff"
+    path.write_bytes(raw)
+    with pytest.raises(AudioFormatError, match=r"hours of sound in \d+ bytes"):
+        AudioReader(path)
