@@ -87,8 +87,8 @@ def open_reader(
     try:
         return AudioReader(path, block_frames)
     except AudioFormatError as refused:
-        # libsndfile has no word for "is something else": ask who knows more.
-        if "cannot be read as audio" not in str(refused):
+        # What libsndfile knows and finds damaged is damaged for others too.
+        if not refused.unknown:
             raise
         try:
             return AvReader(path, block_frames, first_only=first_only)

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_CHANNELS", "AudioInfo", "AudioReader", "check_stream"]
 
+_UNKNOWN_FORMAT: Final = 1  # libsndfile's SF_ERR_UNRECOGNISED_FORMAT
+
 
 class AudioReader:
     """Read a sound file block by block.
@@ -129,7 +131,9 @@ class AudioReader:
                 "streamdenoise pipe --rate R --channels C --format s16le < IN > OUT"
             ) from error
         except sf.LibsndfileError as error:
-            raise AudioFormatError(_why_unreadable(self.path, error)) from error
+            refusal = AudioFormatError(_why_unreadable(self.path, error))
+            refusal.unknown = error.code == _UNKNOWN_FORMAT
+            raise refusal from error
 
     def _heed(self, layout: WavLayout, source: Any) -> Any:
         """Note a header that declares more or less than there is."""
@@ -245,13 +249,6 @@ _NO_FORMAT: Final = _NoFormat()
 def _why_unreadable(path: Path, error: Any) -> str:
     """Put libsndfile's refusal into one sentence that helps."""
     name = shown(path)
-    other = {".m4a", ".aac", ".mp4", ".wma", ".webm", ".mkv", ".amr", ".ac3", ".mov"}
-    if path.suffix.lower() in other:
-        wav = shown(path.with_suffix(".wav").name)
-        return (
-            f"{name} is in a format that libsndfile does not read; convert it first, "
-            f"such as with: ffmpeg -i {shown(path.name)} {wav}"
-        )
     reason = str(getattr(error, "error_string", "")).strip().rstrip(".")
     known = {
         "Format not recognised": "it is no sound file that libsndfile knows",

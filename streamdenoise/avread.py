@@ -335,6 +335,10 @@ class AvTrack:
             while True:
                 try:
                     packet = next(packets, None)
+                except IndexError:
+                    # PyAV stumbles over a stream that appears in the middle.
+                    packets = container.demux(stream)
+                    continue
                 except (av.error.FFmpegError, OSError):
                     damaged += 1
                     break

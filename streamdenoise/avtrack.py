@@ -125,6 +125,9 @@ class EncodedTrack:
         """Encode what waits and the encoder's own last frames."""
         if self._at is not None and self._tail:
             self._push(np.zeros((self._tail, self._waiting.shape[1]), np.float32))
+        if self._at is not None and self._at <= self.start + self.delay:
+            # Shorter than the delay that stands for it; a file needs one packet.
+            self._push(np.zeros((1, self._waiting.shape[1]), np.float32))
         if self._filled:
             self._encode()
         if self._at is not None:

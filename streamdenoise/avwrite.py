@@ -16,7 +16,7 @@ from .avcodecs import av_module, choose_encoder
 from .avread import AvReader, AvTrack, open_container
 from .avtrack import EncodedTrack, VorbisTrack, make_track
 from .editlist import hide_delay
-from .errors import OutputError
+from .errors import AudioFormatError, OutputError
 from .formats import OutputFormat
 from .names import shown
 from .target import PartFile
@@ -272,10 +272,25 @@ class AvWriter:
                     self._file.close()
             except (OSError, av.error.FFmpegError, ValueError) as error:
                 raise self._failure(error) from error
+            self._check()
             self._part.place()
         except BaseException:
             self._discard()
             raise
+
+    def _check(self) -> None:
+        """Refuse a result that nobody could read, such as raw AAC of one packet."""
+        try:
+            with open_container(self._part.path) as container:
+                whole = len(container.streams.audio) >= len(self._tracks)
+        except AudioFormatError:
+            whole = False
+        if not whole:
+            raise OutputError(
+                f"cannot write {shown(self.output.path)}: with so little sound in it "
+                f"it is no {self.output.format} file that can be read; name a .wav "
+                "file; nothing was left behind"
+            )
 
     def _mux(self) -> None:
         rows = [track.packets() for track in self._tracks]
@@ -309,6 +324,10 @@ class AvWriter:
             while True:
                 try:
                     packet = next(packets, None)
+                except IndexError:
+                    # PyAV stumbles over a stream that appears in the middle.
+                    packets = container.demux(*streams)
+                    continue
                 except (av.error.FFmpegError, OSError):
                     self.notes.append(
                         "the input is cut short; so are picture and subtitles"

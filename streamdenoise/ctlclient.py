@@ -143,8 +143,8 @@ class Peer:
 def peers(folder: Path | None = None) -> list[Peer]:
     """Return the sessions that have a socket, the newest first.
 
-    The other direction of a call (``live --also-incoming``) comes behind all others: who
-    names no session means the own voice.
+    The other direction of a call (``live --also-incoming``) comes behind all others:
+    who names no session means the own voice.
     """
     folder = runtime_folder() if folder is None else folder
     found = []

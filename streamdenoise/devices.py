@@ -61,6 +61,8 @@ class Device:
         What PortAudio suggests as low latency, in seconds.
     default_input, default_output
         Whether it is taken when no device is named.
+    api_input, api_output
+        Whether its host API takes it when only the API is named.
     rates
         Rates in Hz that were tried and taken; None if nothing was tried.
     """
@@ -75,6 +77,8 @@ class Device:
     latency_out: float
     default_input: bool = False
     default_output: bool = False
+    api_input: bool = False
+    api_output: bool = False
     rates: tuple[int, ...] | None = None
 
     @property
@@ -127,10 +131,11 @@ def list_devices(sd: Any = None, *, probe: bool = False) -> list[Device]:
         found = []
         default = _defaults(sd)
         for index, raw in enumerate(sd.query_devices()):
+            api = apis[raw["hostapi"]]
             device = Device(
                 index=index,
                 name=str(raw["name"]),
-                host_api=str(apis[raw["hostapi"]]["name"]),
+                host_api=str(api["name"]),
                 inputs=int(raw["max_input_channels"]),
                 outputs=int(raw["max_output_channels"]),
                 default_rate=round(raw["default_samplerate"]),
@@ -138,6 +143,8 @@ def list_devices(sd: Any = None, *, probe: bool = False) -> list[Device]:
                 latency_out=float(raw["default_low_output_latency"]),
                 default_input=index == default[0],
                 default_output=index == default[1],
+                api_input=index == api.get("default_input_device", -1),
+                api_output=index == api.get("default_output_device", -1),
             )
             if probe:
                 device = _with_rates(sd, device)
@@ -213,7 +220,8 @@ def find_device(
     spec
         An index; or words that all occur in the name or host API, in any case; or
         None for the default. A whole name wins over a part of one. A device that
-        several host APIs offer is taken from the quickest of them.
+        several host APIs offer is taken from the quickest of them; of a host API that
+        is named alone, its default device is taken.
     kind
         Which direction it must have.
     devices
@@ -242,7 +250,7 @@ def find_device(
         for d in usable
         if all(w in f"{d.name} {d.host_api}".casefold() for w in words)
     ]
-    found = _best_api(found)
+    found = _api_default(words, kind, _best_api(found))
     if len(found) == 1:
         return found[0]
     if found:
@@ -283,6 +291,17 @@ def _best_api(found: Sequence[Device]) -> list[Device]:
     if len(ranked) < 2:
         return list(found)
     return [min(ranked, key=lambda d: _API_RANK.index(d.host_api))]
+
+
+def _api_default(
+    words: Sequence[str], kind: Kind, found: Sequence[Device]
+) -> list[Device]:
+    """Of all devices of one host API, which was named alone, keep its default."""
+    apis = {d.host_api for d in found}
+    if len(apis) == 1 and all(w in next(iter(apis)).casefold() for w in words):
+        chosen = [d for d in found if (d.api_input, d.api_output)[kind == "output"]]
+        return chosen or list(found)
+    return list(found)
 
 
 def _near(words: Sequence[str], usable: Sequence[Device]) -> list[Device]:

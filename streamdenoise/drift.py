@@ -23,7 +23,11 @@ MAX_SHIFT: Final = 9e-4
 """Largest rate change, below the tenth of a percent that anybody could hear."""
 
 MAX_DRIFT: Final = 6e-4
-"""Largest difference of the clocks that is believed at once."""
+"""Largest difference of two clocks that is believed."""
+
+STRAIGHT: Final = 1.5
+"""A clock takes twice as long for all of the range as for half of it; what takes less
+than this many times as long is a machine that stumbled."""
 
 SMOOTHING_SECONDS: Final = 2.0
 JUMP_SECONDS: Final = 0.005
@@ -72,7 +76,7 @@ class DriftController:
         self._sum, self._count, self._frames = 0.0, 0, 0
         self._learned, self._learning, self._averages = 0.0, True, 0
         self._reference = self._smooth = 0.0
-        self._elapsed = self._calm = self._jumped = 0.0
+        self._elapsed = self._calm = self._jumped = self._halfway = 0.0
         self.ratio = 1.0 + self.drift if self.steering else 1.0
 
     @property
@@ -103,11 +107,8 @@ class DriftController:
         elif self._follow(average, seconds):
             if self.steering:
                 self._steer(seconds)
-            elif abs(self.error) > RANGE_SECONDS:
-                self.steering, self._calm = True, 0.0
-                # It took this long to wander so far: that is the drift already.
-                slope = self.error / self._elapsed
-                self.drift = min(max(slope, -MAX_DRIFT), MAX_DRIFT)
+            else:
+                self._suspect()
 
     def _learn(self, average: float) -> None:
         self._learned += average
@@ -128,6 +129,20 @@ class DriftController:
         self._smooth += seconds / (SMOOTHING_SECONDS + seconds) * surprise
         return True
 
+    def _suspect(self) -> None:
+        """Begin to steer if the fill has wandered off as a clock would make it."""
+        error = abs(self.error)
+        if error < 0.5 * RANGE_SECONDS:
+            self._halfway = self._elapsed
+        elif error > RANGE_SECONDS:
+            # It took this long to wander so far: that is the drift already.
+            slope = self.error / self._elapsed
+            straight = self._elapsed > STRAIGHT * self._halfway
+            if straight and abs(slope) <= MAX_DRIFT:
+                self.steering, self.drift, self._calm = True, slope, 0.0
+            else:
+                self.relearn()
+
     def _steer(self, seconds: float) -> None:
         error = self.error
         wanted = 2.0 * BANDWIDTH * error + self.drift
@@ -139,4 +154,4 @@ class DriftController:
         self._calm = self._calm + seconds if calm else 0.0
         if self._calm >= RELEASE_SECONDS:
             self.steering, self.drift, self.ratio = False, 0.0, 1.0
-            self._elapsed = 0.0
+            self._elapsed = self._halfway = 0.0

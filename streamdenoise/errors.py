@@ -20,7 +20,15 @@ class StreamDenoiseError(Exception):
 
 
 class AudioFormatError(StreamDenoiseError):
-    """The audio handed in cannot be read, or cannot be processed as it is."""
+    """The audio handed in cannot be read, or cannot be processed as it is.
+
+    Attributes
+    ----------
+    unknown
+        It is in a format that its reader does not know; another one may.
+    """
+
+    unknown = False
 
 
 class OutputError(StreamDenoiseError):

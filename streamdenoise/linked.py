@@ -14,7 +14,6 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .channel import Model, Spectrum, finite_frames
 from .constants import GRID_BINS
@@ -72,8 +71,7 @@ def energy_mix(spectra: Sequence[Spectrum], out: Spectrum) -> Spectrum:
         np.multiply(reals, reals, out=square)
         np.add(squares, square, out=squares)
     np.multiply(mixed, mixed, out=square)
-    ones = np.ones(square.shape[-1], np.float32)
-    cancelled = square @ ones < _CANCELLED * (squares @ ones)
+    cancelled = np.add.reduce(square, -1) < _CANCELLED * np.add.reduce(squares, -1)
     if cancelled.any():
         leaning = first[cancelled]
         for i, spectrum in enumerate(spectra[1:]):

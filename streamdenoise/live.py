@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .bridge import Bridge
+from .delays import DelayMeter
 from .glide import Glide
-from .meters import BandMeter
+from .meters import BandMeter, Shares
 from .realtime import raise_priority
 from .ring import FloatArray, Ring
 
@@ -60,14 +61,15 @@ class Latency:
     Attributes
     ----------
     device_in, device_out
-        As the devices report them.
+        As they tell with every block, on average; until then, what they were opened
+        with, which is the most that they may hold.
     hop
         A hop is collected before it can be worked on.
     window
         The engine's own delay behind the hop: overlap of the synthesis window, and
         re-blocking where the device keeps no block size.
     buffer
-        Held back between two clocks; 0 with one stream for both directions.
+        Held back between two clocks, on average; 0 with one stream for both.
     """
 
     device_in: float
@@ -117,6 +119,10 @@ class LiveStream:
         Callbacks that took longer than the sound that they brought.
     load
         Time in the callback over the time of its sound, smoothed; 1 is the limit.
+    shares
+        The same of every callback so far.
+    delays
+        How long sound waits in the devices, as they tell.
     reblocked
         Whether the device broke the block size that the denoiser was promised.
     muted
@@ -145,6 +151,8 @@ class LiveStream:
         self.pulls = 0
         self.late = 0
         self.load = 0.0
+        self.shares = Shares()
+        self.delays = DelayMeter()
         self.reblocked = False
         self.priority = "normal"
         self.fresh = True
@@ -224,6 +232,7 @@ class LiveStream:
         self._parted = 0
         self._ready.skip(self._ready.fill)
         self._ready.write(np.zeros((self._block - 1, self._ready.channels), "f4"))
+        self.delays.restart()
         self.frames_in = 0
         self.reblocked = False
         self._pulling = False
@@ -260,7 +269,7 @@ class LiveStream:
         self.inserted_before = other.inserted_before
         self.grown_before = other.grown_before
         self.callbacks, self.pulls = other.callbacks, other.pulls
-        self.late, self.load = other.late, other.load
+        self.late, self.load, self.shares = other.late, other.load, other.shares
         self.muted = other.muted
 
     @property
@@ -307,6 +316,8 @@ class LiveStream:
             self.priority = raise_priority()
         if status:
             self._count(status)
+        self.delays.heard(time)
+        self.delays.played(time)
         for start in range(0, frames, self._slice):
             stop = min(start + self._slice, frames)
             dirty = self._take(indata[start:stop])
@@ -323,6 +334,7 @@ class LiveStream:
             self.priority = raise_priority()
         if status:
             self._count(status)
+        self.delays.heard(time)
         for start in range(0, frames, self._slice):
             stop = min(start + self._slice, frames)
             clean = self._enhance(self._take(indata[start:stop]))
@@ -339,6 +351,7 @@ class LiveStream:
             raise_priority()
         if status:
             self._count(status)
+        self.delays.played(time)
         self.pulls += 1
         if self.bridge is None:
             outdata.fill(0)
@@ -431,6 +444,7 @@ class LiveStream:
         if frames:
             share = (perf_counter() - began) * self.denoiser.sample_rate / frames
             self.late += share > 1.0
+            self.shares.add(share)
             self.load += _LOAD_SMOOTHING * (share - self.load)
 
 

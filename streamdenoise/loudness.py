@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from array import array
+from importlib import import_module
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["LoudnessMeter", "LoudnessWriter", "channel_weights", "gain_for"]
 
 CEILING_DB: Final = -1.0
-"""Highest true peak in dBFS of a result: lossy codings overshoot what they are given."""
+"""Highest true peak in dBFS of a result: lossy codings overshoot what they get."""
 
 _ABSOLUTE_GATE: Final = -70.0
 _RELATIVE_GATE: Final = -10.0
@@ -82,7 +83,7 @@ class LoudnessMeter:
 
     def __init__(self, sample_rate: int, channels: int, mask: int = 0) -> None:
         try:
-            import pyloudnorm
+            pyloudnorm: Any = import_module("pyloudnorm")
             from scipy import signal
         except ImportError as error:
             raise RuntimeMissingError(
@@ -194,8 +195,8 @@ def gain_for(meter: LoudnessMeter, wanted: float) -> tuple[float, str]:
     most = CEILING_DB - meter.true_peak
     if gain_db > most:
         return 10.0 ** (most / 20.0), (
-            f"its loudness is {loudness + most:.1f} LUFS instead of {wanted:.1f}: more, "
-            f"and its peaks would pass {CEILING_DB:.0f} dBFS"
+            f"its loudness is {loudness + most:.1f} LUFS instead of {wanted:.1f}: with "
+            f"more its peaks would pass {CEILING_DB:.0f} dBFS"
         )
     return 10.0 ** (gain_db / 20.0), ""
 

@@ -137,6 +137,43 @@ class Meter:
         return StepTimes(self.hops, mean, p50, p99, p999, self.max_seconds)
 
 
+class Shares:
+    """How often each share of the time that there is was taken, in steps of 0.1 %.
+
+    Counts of a whole day take as much room as those of a second.
+    """
+
+    steps = 1000
+    top = 2.0
+
+    def __init__(self) -> None:
+        self._counts = [0] * (int(self.top * self.steps) + 1)
+        self.most = 0.0
+
+    def add(self, share: float) -> None:
+        """Count one; 1 is all the time that there is."""
+        self._counts[min(int(share * self.steps), len(self._counts) - 1)] += 1
+        if share > self.most:
+            self.most = share
+
+    @property
+    def count(self) -> int:
+        """How many there were."""
+        return sum(self._counts)
+
+    def percentile(self, percent: float) -> float:
+        """Return the share that so many percent do not exceed; 0 without any."""
+        wanted = math.ceil(percent / 100.0 * self.count)
+        if wanted == 0:
+            return 0.0
+        so_far = 0
+        for step, count in enumerate(self._counts[:-1]):
+            so_far += count
+            if so_far >= wanted:
+                return min((step + 1) / self.steps, self.most)
+        return self.most
+
+
 class BandMeter:
     """Levels of input and output in `BANDS` bands, for a picture.
 

@@ -247,7 +247,8 @@ def _curve(
         at = y + round(float((_CURVE - 1) * (top - level) / (top - low)))
         canvas[at, _LEFT - 7 : _LEFT + columns] = _GRID
         label = f"{level:g}"
-        _text(canvas, label, _LEFT - 12 - 12 * len(label), at - 7)
+        place = min(max(at - 7, y - 4), y + _CURVE - 12)
+        _text(canvas, label, _LEFT - 12 - 12 * len(label), place)
     _text(canvas, "dB", _LEFT - 52, y - 20)
     fitted = _fit(np.nan_to_num(values, nan=0.0)[None, :], (1, columns))[0]
     share = np.clip((top - fitted) / (top - low), 0.0, 1.0)

@@ -123,8 +123,8 @@ def explain(error: Exception, what: str, rate: int | None = None) -> DeviceError
     text = str(error.args[0]) if error.args else type(error).__name__
     if code == DEVICE_UNAVAILABLE or "busy" in text.casefold():
         return DeviceError(
-            f"{what} is in use by another program; close that program, or choose "
-            "another device (streamdenoise devices lists them)"
+            f"{what} is in use by another program; close that program{_who_uses()}, "
+            "or choose another device (streamdenoise devices lists them)"
         )
     if code == INVALID_RATE:
         tried = f" of {rate} Hz" if rate else ""
@@ -146,6 +146,13 @@ def explain(error: Exception, what: str, rate: int | None = None) -> DeviceError
         f"{what} cannot be opened ({text}); choose another device (streamdenoise "
         "devices lists them), or try --latency 0.1"
     )
+
+
+def _who_uses() -> str:
+    """Say how to find the program that holds a sound card, where that is known."""
+    if sys.platform == "linux":
+        return " (find it with: fuser -v /dev/snd/*)"
+    return ""
 
 
 def error_code(error: BaseException) -> int | None:

@@ -280,8 +280,8 @@ class LiveSession:
                 old.latency_samples,
             ):
                 raise ModelError(
-                    f"model '{model.card.name}' has another delay than the one that runs, "
-                    f"so it cannot follow it; end this and start with --model "
+                    f"model '{model.card.name}' has another delay than the one that "
+                    "runs, so it cannot follow it; end this and start with --model "
                     f"{model.card.name}"
                 )
             warm_up(new)
@@ -364,8 +364,10 @@ class LiveSession:
         levels = (-120.0, -120.0, 0.0)
         if meter is not None:
             levels = (meter.level_in, meter.level_out, meter.reduction)
+        if core.bridge is not None and self._devices.state == "running":
+            core.delays.looked(core.bridge.fill / self.rate)
         xruns, latency = core.xruns(), self.latency()
-        longest = max(latency.device_in, latency.device_out)
+        longest = max(self._devices.streams.latencies)
         bands_in, bands_out = core.bands.levels()
         return Status(
             seconds,
@@ -386,10 +388,15 @@ class LiveSession:
 
     def latency(self) -> Latency:
         """Return the latency as a sum of its parts."""
-        core = self.core
-        into, out = self._devices.streams.latencies
-        held = core.bridge.held / self.rate if core.bridge else 0.0
+        core, delays = self.core, self.core.delays
         hop = core.denoiser.params.hop / self.rate
+        into, out = self._devices.streams.latencies
+        if delays.known:
+            # The age of a block's first sample has the collected hop in it.
+            into, out = max(0.0, delays.age - hop), delays.ahead
+        held = 0.0
+        if core.bridge is not None:
+            held = delays.held or core.bridge.target / self.rate
         return Latency(into, hop, core.engine_latency, held, out)
 
     def summary(self) -> dict[str, Any]:

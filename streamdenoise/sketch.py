@@ -118,7 +118,8 @@ class Sketch:
             x = np.zeros(self._win, np.float32)
             x[: len(self._rest)] = self._rest[: self._win]
             return self._powers(x, 0, 1)
-        return self._columns[: self._count].copy()
+        kept: NDArray[np.float32] = self._columns[: self._count].copy()
+        return kept
 
     def levels(self) -> NDArray[np.float64]:
         """Return levels in dB re a full-scale sine; row 0 is the highest frequency."""

@@ -160,6 +160,13 @@ def summarise(
         "inserted_samples": core.inserted,
         "bad_samples": core.denoiser.bad_samples,
         "load": core.load,
+        "callback": {
+            "count": core.shares.count,
+            "p50": core.shares.percentile(50.0),
+            "p99": core.shares.percentile(99.0),
+            "p99_9": core.shares.percentile(99.9),
+            "max": core.shares.most,
+        },
         "hop_seconds": core.denoiser.params.hop / core.denoiser.sample_rate,
         "step": None
         if times is None

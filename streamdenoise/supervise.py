@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
+from .defaults import DefaultWatcher, watcher_for
 from .devices import (
     Device,
     Kind,
@@ -115,6 +116,7 @@ class Supervisor:
         self._seen = (-1, -1)
         self._moved_at = self._lost_at = self._retry_at = self._looked_at = 0.0
         self._opened_at = self._asleep = 0.0
+        self._watcher: DefaultWatcher | None = None
         devices = list_devices(sd)
         self.source = find_device(wishes.input, "input", devices)
         self.sink = find_device(wishes.output, "output", devices)
@@ -161,9 +163,16 @@ class Supervisor:
         self._moved_at = self._looked_at = self._opened_at = now
         self._asleep = clock_with_sleep() - now
         self.seeker.opened(now, self.core.shortages())
+        self._watcher = watcher_for(self.source, self.sink, self._wishes)
 
     def close(self) -> None:
-        """Close the devices; may be called twice."""
+        """Close all for good; may be called twice."""
+        self._shut()
+        watcher, self._watcher = self._watcher, None
+        if watcher is not None:
+            watcher.close()
+
+    def _shut(self) -> None:
         self.streams.close(self._sd)
 
     def gone(self) -> DeviceError:
@@ -195,6 +204,9 @@ class Supervisor:
         elif slept:
             self._warn("the machine has slept; opening the devices again")
             self._lose(now)
+        elif self._watcher is not None and self._watcher.changed():
+            self._warn("the system has another default device now; going over to it")
+            self._lose(now)
         elif not self.streams.active:
             self._say_lost(f"{self.pair} went away or failed")
             self._lose(now)
@@ -221,7 +233,7 @@ class Supervisor:
             self._warn(f"{what}. Waiting for it; Ctrl-C ends")
 
     def _lose(self, now: float) -> None:
-        self.close()
+        self._shut()
         if self.state == "running":
             self.state = "waiting for device"
             self._lost_at = now
@@ -240,7 +252,7 @@ class Supervisor:
         latency = max(self.streams.latencies)
         if self.seeker.look(now, self.core.shortages(), latency):
             rate = self.streams.rate
-            self.close()
+            self._shut()
             try:
                 self._renew(self.source, self.sink, [rate])
             except StreamDenoiseError:
@@ -262,7 +274,7 @@ class Supervisor:
             sink = _again(self.sink, wishes.output, "output", devices)
             self._renew(source, sink, candidate_rates(source, sink, self.streams.rate))
         except (StreamDenoiseError, self._sd.PortAudioError):
-            self.close()
+            self._shut()
 
     def _renew(self, source: Device, sink: Device, rates: list[int]) -> None:
         """Open and start; what had been counted goes on."""

@@ -108,3 +108,9 @@ def model() -> StepModel:
 def rng() -> np.random.Generator:
     """Random numbers that are the same in every run."""
     return np.random.default_rng(20240611)
+
+
+@pytest.fixture(autouse=True)
+def _no_user_config(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the config file of whoever runs the tests out of them."""
+    monkeypatch.setenv("STREAMDENOISE_CONFIG", "")

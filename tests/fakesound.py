@@ -89,12 +89,13 @@ class FakeSound:
         self.sizes, self.refuse, self.pace = sizes, refuse, pace
         self.dies_after, self.flags = dies_after, flags
         self.initialised = 0
+        self.api_defaults: dict[str, int] = {}
         self._known = list(self.devices)
         self.opened: list[_Stream] = []
         self.played: list[NDArray[np.float32]] = []
 
-    def query_hostapis(self) -> list[dict[str, str]]:
-        return [{"name": name} for name in self.apis]
+    def query_hostapis(self) -> list[dict[str, Any]]:
+        return [{"name": name, **self.api_defaults} for name in self.apis]
 
     def query_devices(self, device: Any = None, kind: str | None = None) -> Any:
         if device is None and kind is None:

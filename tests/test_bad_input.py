@@ -79,11 +79,16 @@ def test_truncated_header(tmp_path, model_arg, cut):
     refuse(tmp_path, model_arg, path, str(path))
 
 
-def test_format_that_needs_another_program(tmp_path, model_arg):
-    """An m4a is refused with the command that converts it."""
+def test_damaged_container(tmp_path, model_arg):
+    """An m4a of nothing is refused; without PyAV, with what to install or to type."""
+    from streamdenoise.avcodecs import has_av
+
     path = tmp_path / "a.m4a"
     path.write_bytes(b"\0\0\0\x20ftypM4A " + bytes(999))
-    refuse(tmp_path, model_arg, path, "ffmpeg -i a.m4a a.wav")
+    if has_av():
+        refuse(tmp_path, model_arg, path, "cannot be read as audio or video")
+    else:
+        refuse(tmp_path, model_arg, path, "ffmpeg -i a.m4a a.wav", 3)
 
 
 def test_raw_samples(tmp_path, model_arg):

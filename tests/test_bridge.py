@@ -255,3 +255,17 @@ def test_bounds_that_cannot_be_kept_are_refused() -> None:
     """The target lies below the limit."""
     with pytest.raises(ValueError, match="target"):
         Bridge(target=10, limit=10)
+
+
+def test_underruns_raise_the_target_a_few_times(rng: np.random.Generator) -> None:
+    """Where what is held does not suffice, more is held; but not without end."""
+    bridge = Bridge(2 * HOP, 20 * HOP, rate=RATE, growth=HOP)
+    for at in range(2000):
+        if at % 100 < 90:
+            bridge.push(np.zeros((HOP, 1), np.float32))
+            pull(bridge, HOP)
+        else:
+            pull(bridge, HOP)
+    assert bridge.underruns > 4
+    assert bridge.grown == 4
+    assert (bridge.target, bridge.limit) == (6 * HOP, 24 * HOP)

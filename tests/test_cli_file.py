@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from tests.clitools import model_arg, process, run, write_noise
+from tests.clitools import model_arg, noise, process, run, write_noise
 
 __all__ = ["model_arg"]
 
@@ -104,3 +104,28 @@ def test_interruption_leaves_nothing(tmp_path, model_arg, number):
     assert child.returncode == 130
     assert b"interrupted" in err and b"Traceback" not in err
     assert [p.name for p in tmp_path.iterdir()] == ["a.wav"]
+
+
+def test_linked_channels_keep_the_image(tmp_path, model_arg):
+    """With one gain for both, the ratio of two equal channels stays as it is."""
+    x = np.concatenate([noise(20_000), 0.5 * noise(20_000)], axis=1)
+    sf.write(tmp_path / "a.wav", x, 16000, subtype="FLOAT")
+    out = tmp_path / "b.wav"
+    args = ("file", tmp_path / "a.wav", "-o", out, "--model", model_arg)
+    assert run(*args, "--link-channels").exit_code == 0
+    y = sf.read(out)[0]
+    assert np.abs(y[:, 1] - 0.5 * y[:, 0]).max() < 1e-4
+
+
+def test_loudness(tmp_path, model_arg):
+    """A number of LUFS is reached; nonsense is wrong usage."""
+    pyln = pytest.importorskip("pyloudnorm", reason="needs the extra for loudness")
+    write_noise(tmp_path / "a.wav", 80_000, subtype="FLOAT")
+    out = tmp_path / "b.wav"
+    args = ("file", tmp_path / "a.wav", "-o", out, "--model", model_arg)
+    more = ("--strength", "6", "--loudness")
+    assert run(*args, *more, "-30").exit_code == 0
+    y, rate = sf.read(out)
+    assert pyln.Meter(rate).integrated_loudness(y) == pytest.approx(-30.0, abs=0.3)
+    for wrong in ("3", "-71", "nan", "loud"):
+        assert run(*args, "--force", *more, wrong).exit_code == 2

@@ -199,6 +199,16 @@ def test_the_newest_is_asked_and_others_by_name_or_process(tmp_path: Path) -> No
             thread.join()
 
 
+def test_the_other_direction_comes_last(tmp_path: Path) -> None:
+    """Who names no session means the own voice, even if the other began later."""
+    with (
+        ControlServer(echo, "live", tmp_path) as own,
+        ControlServer(echo, "incoming", tmp_path),
+    ):
+        os.utime(own.path, (1, 1))
+        assert [peer.name for peer in peers(tmp_path)] == ["live", "incoming"]
+
+
 def test_a_session_that_is_stopped_is_a_sentence(tmp_path: Path) -> None:
     """Who does not answer is named, with the process to end."""
     with (

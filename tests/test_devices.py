@@ -15,6 +15,7 @@ from streamdenoise.devices import (
     candidate_rates,
     find_device,
     list_devices,
+    loudspeaker_advice,
     one_clock,
 )
 from streamdenoise.portaudio import explain, quiet_stderr
@@ -68,6 +69,44 @@ def test_part_of_a_name_or_a_number(
 def test_the_quicker_host_api_wins(desk: list[Device]) -> None:
     """One microphone behind two host APIs is no riddle: WASAPI comes before MME."""
     assert find_device("usb", "input", desk).host_api == "Windows WASAPI"
+
+
+def test_a_host_api_alone_is_its_default_device() -> None:
+    """Naming only an API takes what the API itself prefers, for each direction."""
+    sound = FakeSound(
+        [device("mic A", 1, 0), device("mic B", 1, 0), device("out", 0, 2)],
+        apis=("Windows WASAPI",),
+    )
+    sound.api_defaults = {"default_input_device": 1, "default_output_device": 2}
+    found = list_devices(sound)
+    assert find_device("wasapi", "input", found).name == "mic B"
+    assert find_device("WASAPI", "output", found).name == "out"
+    sound.api_defaults = {}
+    with pytest.raises(DeviceError, match="fits 2"):
+        find_device("wasapi", "input", list_devices(sound))
+
+
+@pytest.mark.parametrize(
+    ("source", "sink", "told"),
+    [
+        ("Built-in Microphone", "Built-in Output", True),
+        ("MacBook Pro Microphone", "MacBook Pro Speakers", True),
+        ("USB Microphone", "Speakers (Realtek)", True),
+        ("USB Headset", "Speakers (Realtek)", False),
+        ("Built-in Microphone", "External Headphones", False),
+        ("pulse", "pulse", False),
+        ("USB card", "USB card", False),
+    ],
+)
+def test_a_loudspeaker_beside_the_microphone(
+    source: str, sink: str, told: bool
+) -> None:
+    """Headphones are advised where the names say that it would howl; not elsewhere."""
+    one, other = list_devices(FakeSound([device(source, 1, 0), device(sink, 0, 2)]))
+    advice = loudspeaker_advice(one, other)
+    assert (advice is not None) is told
+    if advice:
+        assert "headphones" in advice and "--output" in advice
 
 
 def test_a_name_that_fits_several_lists_them(desk: list[Device]) -> None:

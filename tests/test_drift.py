@@ -117,3 +117,13 @@ def test_the_drift_is_kept_over_a_new_start() -> None:
         fill += BLOCK * (1 + 250e-6 - controller.ratio)
         controller.observe(fill, BLOCK)
     assert fill == pytest.approx(6440.0, abs=30)
+
+
+def test_stumbling_is_not_taken_for_a_drift(rng: np.random.Generator) -> None:
+    """A fill that moves by 4 ms within seconds, again and again, is not steered."""
+    controller, fill = DriftController(RATE), 1440.0
+    for at in range(int(600 * RATE / BLOCK)):
+        if at % int(20 * RATE / BLOCK) == 0:
+            fill += 192.0 * rng.choice([-1, 1])
+        controller.observe(fill, BLOCK)
+        assert controller.ratio == 1.0

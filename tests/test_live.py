@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import tracemalloc
 from typing import Any
@@ -10,9 +11,10 @@ import numpy as np
 import pytest
 
 from streamdenoise import Denoiser, Meter, Settings
-from streamdenoise.live import LiveStream, spread
 from streamdenoise.bridge import Bridge
-from tests.fakes import BrokenModel, IdentityModel, MemoryModel
+from streamdenoise.live import PRIME_SECONDS, LiveStream, spread
+from streamdenoise.realtime import realtime
+from tests.fakes import BrokenModel, GainModel, IdentityModel, MemoryModel
 from tests.fakesound import NO_FLAGS, Flags
 
 RATES = [16_000, 44_100, 48_000]
@@ -239,23 +241,112 @@ def test_a_mono_device_feeds_a_stereo_stream(rng: np.random.Generator) -> None:
     np.testing.assert_array_equal(y[128:, :1], by_file(x, 16_000)[:-128])
 
 
-def test_the_callback_takes_no_memory_that_grows(rng: np.random.Generator) -> None:
-    """After a thousand callbacks there is no more memory in use than before."""
-    core = make(bridge=Bridge(256, 2048))
+@pytest.mark.parametrize("steering", [False, True])
+def test_the_callback_takes_no_memory_that_grows(
+    rng: np.random.Generator, steering: bool
+) -> None:
+    """After a thousand callbacks neither bytes nor objects are more than before.
+
+    The collector is off, as in a session, so that a cycle would be seen as well.
+    """
+    bridge = Bridge(512, 4096, rate=16_000)
+    core = make(bridge=bridge)
+    if steering:
+        bridge.controller.steering, bridge.controller.drift = True, 2e-4
+        bridge.controller.relearn()
     x, out = noisy(rng, 128), np.empty((128, 2), np.float32)
 
     def run(count: int) -> None:
-        for _ in range(count):
+        for at in range(count):
             core.input_callback(x, 128, None, NO_FLAGS)
             core.output_callback(out, 128, None, NO_FLAGS)
+            if at % 100 == 0:
+                core.muted = not core.muted
 
-    run(200)
+    with realtime():
+        run(400)
+        tracemalloc.start()
+        try:
+            run(100)
+            objects = len(gc.get_objects())
+            before, _ = tracemalloc.get_traced_memory()
+            run(1000)
+            after, _ = tracemalloc.get_traced_memory()
+            grown = len(gc.get_objects()) - objects
+            tracemalloc.reset_peak()
+            before_peak, _ = tracemalloc.get_traced_memory()
+            run(20)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert (bridge.ratio != 1.0) is steering
+    assert after - before < 2_000
+    assert grown <= 2
+    # And what a callback takes for a moment is small.
+    assert peak - before_peak < 100_000
+
+
+def test_a_drop_takes_no_memory_that_grows(rng: np.random.Generator) -> None:
+    """Stalls and their healing, over and over, leave nothing behind."""
+    bridge = Bridge(512, 4096, rate=16_000)
+    core = make(bridge=bridge)
+    x, out = noisy(rng, 128), np.empty((128, 2), np.float32)
+
+    def run(count: int) -> None:
+        for at in range(count):
+            core.input_callback(x, 128, None, NO_FLAGS)
+            if at % 500 > 100:
+                core.output_callback(out, 128, None, NO_FLAGS)
+
+    run(1500)
     tracemalloc.start()
     try:
-        run(100)
+        run(500)
         before, _ = tracemalloc.get_traced_memory()
-        run(1000)
+        run(2000)
         after, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
+    assert bridge.overruns >= 4
     assert after - before < 2_000
+
+
+def test_a_new_model_is_primed_and_faded_in(rng: np.random.Generator) -> None:
+    """After the change it is, to the bit, the new model heard from the beginning.
+
+    The old one is heard until then, to the bit as well.
+    """
+    old, new = make(), make()
+    hop = old.denoiser.params.hop
+    x = noisy(rng, 128 * 200)
+    block = old.denoiser.block
+    successor = Denoiser(GainModel(0.5), 16_000, 1, block=block)
+    core = make(model=MemoryModel())
+    y = [drive(core, x[: 50 * hop], always(hop))]
+    core.succeed(successor)
+    assert core.succeeding and core.model_name == "fake"
+    y.append(drive(core, x[50 * hop :], always(hop)))
+    assert not core.succeeding
+    assert core.denoiser is successor
+    assert core.meter is not None and core.meter.hops == 200
+    out = np.concatenate(y)
+    expected = drive(new, x, always(hop))
+    prime = int(PRIME_SECONDS * 16_000)
+    start = (50 + -(-prime // hop)) * hop
+    np.testing.assert_array_equal(out[:start], expected[:start])
+    half = 0.5 * x[start : -2 * hop]
+    np.testing.assert_allclose(out[start + hop : -hop], half, atol=1e-6)
+
+
+def test_a_restart_forgets_the_stream_but_counts_on(rng: np.random.Generator) -> None:
+    """After new devices the output is that of a new stream; counters go on."""
+    core = make()
+    x = noisy(rng, 128 * 40)
+    first = drive(core, x, always(100))
+    calls = core.callbacks
+    core.restart()
+    second = drive(core, x, always(128))
+    np.testing.assert_array_equal(second[128:], by_file(x, 16_000)[:-128])
+    assert core.callbacks == calls + 40
+    assert not core.reblocked
+    assert first.shape == second.shape

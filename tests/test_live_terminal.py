@@ -310,6 +310,30 @@ def test_a_virtual_microphone_with_one_flag(desk: Desk) -> None:
     assert mic not in sources()
 
 
+def test_both_directions_with_one_flag(desk: Desk) -> None:
+    """A loudspeaker for the call is there; who names nobody means the own voice."""
+    live = desk.live("--also-incoming", "--no-view", start="choose the loudspeaker")
+    end = time.monotonic() + 30
+    while "incoming" not in desk.ctl("list").stdout:
+        assert time.monotonic() < end, live.text
+        time.sleep(0.3)
+    desk.ctl("strength", "3")
+    assert desk.status()["pid"] == live.pid
+    said = desk.ctl("--name", "incoming", "status").stdout
+    assert "strength full" in said
+    live.type("q")
+    assert live.end() == 0
+    assert "incoming" not in desk.ctl("list").stdout
+    sinks = subprocess.run(
+        ["pactl", "list", "short", "sinks"],
+        env=desk.env,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "incoming" not in sinks
+
+
 def test_usage_is_checked_before_devices_open(desk: Desk) -> None:
     """What excludes each other, and names that no socket can have."""
     for words in (

@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 import pytest
 
-from streamdenoise.picture import before_after, spectrogram, write_png
+from streamdenoise.picture import before_after, draw, png, spectrogram, strip, write_png
 
 
 def test_tone_is_drawn_where_it_is():
@@ -39,3 +39,25 @@ def test_any_rate_and_length_can_be_drawn(tmp_path, n, rate):
     width, height = struct.unpack(">II", chunks[b"IHDR"][:8])
     lines = np.frombuffer(zlib.decompress(chunks[b"IDAT"]), np.uint8)
     assert np.array_equal(lines.reshape(height, width + 1)[:, 1:], pixels)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (257, 3), (40, 5000)])
+@pytest.mark.parametrize("values", [[0.0], [-70.0, 90.0], [np.nan, np.inf, 3.0]])
+def test_levels_of_any_size_can_be_drawn(shape, values):
+    """Spectrograms of any resolution, and a curve with any values below them."""
+    levels = np.random.default_rng(0).uniform(-90, 0, shape)
+    pixels, palette = draw([("A", levels)], 36_000.0, 8000, ("level", np.array(values)))
+    small, same = strip([levels, levels])
+    assert pixels.max() < len(palette) and np.array_equal(palette, same)
+    assert pixels.shape[0] > 300 and small.shape == (82, 240)
+    assert png(small, same)[:4] == b"\x89PNG"
+
+
+def test_curve_is_at_its_value():
+    """A constant of 20 dB is drawn on the line of 20 dB, whatever else is there."""
+    levels = np.zeros((10, 10))
+    values = np.full(960, 20.0)
+    values[480:] = 0.0
+    pixels, _ = draw([("A", levels)], 10.0, 8000, ("level", values))
+    dark = [np.flatnonzero(pixels[286:, 68 + x] == 242)[0] for x in (100, 800)]
+    assert dark[1] - dark[0] == pytest.approx(95, abs=1)

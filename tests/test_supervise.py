@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ import soundfile
 import streamdenoise.session as session_module
 import streamdenoise.supervise as supervise_module
 from streamdenoise import DeviceError
+from streamdenoise.defaults import DefaultWatcher
 from streamdenoise.session import LiveOptions, LiveSession
 from tests.fakes import IdentityModel
 from tests.fakesound import FakeSound, Flags, device
@@ -103,6 +105,38 @@ def test_another_default_is_followed() -> None:
     live.wait(lambda: live.session.source.name == "card" and live.state() == "running")
     live.end()
     assert "card" in live.said[-1]
+
+
+def test_a_default_that_changes_is_gone_over_to(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Both devices are there; the system prefers the other one now, and so do we."""
+    names = tmp_path / "names.json"
+    names.write_text('[["USB headset", "Core Audio"], ["USB headset", "Core Audio"]]')
+    code = (
+        "import sys, time, pathlib\n"
+        "while True:\n"
+        "    print(pathlib.Path(sys.argv[1]).read_text(), flush=True)\n"
+        "    time.sleep(0.1)\n"
+    )
+    monkeypatch.setattr(
+        supervise_module,
+        "watcher_for",
+        lambda source, sink, wishes: DefaultWatcher(
+            (True, True), [sys.executable, "-c", code, str(names)]
+        ),
+    )
+    sound = FakeSound([USB, CARD], apis=["Core Audio"], default=(0, 0))
+    live = Running(sound)
+    live.wait(lambda: live.session.core.callbacks > 5)
+    time.sleep(1.0)
+    assert live.said == []
+    sound.default = type("default", (), {"device": (1, 1)})
+    names.write_text('[["card", "Core Audio"], ["card", "Core Audio"]]')
+    live.wait(lambda: live.session.source.name == "card" and live.state() == "running")
+    live.end()
+    assert "another default device" in live.said[0]
+    assert len(live.said) == 2
 
 
 def test_a_number_means_the_device_that_had_it() -> None:

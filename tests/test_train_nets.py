@@ -92,14 +92,14 @@ def test_step_by_step_is_whole_sequence(config: nets.NetConfig) -> None:
         np.testing.assert_allclose(np.asarray(y), whole[:, t], atol=2e-5)
 
 
-def test_a_filter_net_does_not_know_the_level() -> None:
-    """Louder input gives louder output and changes nothing else, down to the floor."""
+def test_a_filter_net_forgets_the_level() -> None:
+    """Some seconds into a stream, a louder input is a louder output and no more."""
     net = nets.build(CONFIGS[3])
-    x = spectra(40)
-    usual = np.asarray(net(x))
+    x = spectra(1500)
+    usual = np.asarray(net(x))[:, -20:]
     for gain in (0.1, 30.0):
-        scaled = np.asarray(net(x * np.float32(gain))) / gain
-        np.testing.assert_allclose(scaled, usual, atol=2e-4)
+        scaled = np.asarray(net(x * np.float32(gain)))[:, -20:] / gain
+        np.testing.assert_allclose(scaled, usual, atol=0.01)
 
 
 @pytest.mark.parametrize("frames", [1, 7, 40, 600])
@@ -112,9 +112,9 @@ def test_a_running_level_is_the_same_in_every_loop(frames: int) -> None:
         states = net.run(x[:, at : at + frames], states)[1]
     loud = (np.hypot(x[..., 0], x[..., 1]) ** 0.3).mean(axis=-1)
     leak = np.exp(-0.008 / 2.5) ** np.arange(599, -1, -1)
-    expected = (loud * leak).sum(axis=1) / leak.sum()
     got = np.asarray(states["level"])
-    np.testing.assert_allclose(got[:, 0] / got[:, 1], expected, rtol=1e-4)
+    np.testing.assert_allclose(got[:, 0], (loud * leak).sum(axis=1), rtol=1e-4)
+    np.testing.assert_allclose(got[:, 1], leak.sum(), rtol=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["gain", "filter"])

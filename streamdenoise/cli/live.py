@@ -328,11 +328,11 @@ def summary_lines(summary: dict[str, Any]) -> list[str]:
     rate, dropped = summary["sample_rate"], summary.get("dropped_samples", 0)
     if dropped:
         lines.append(
-            f"healed   {1000 * dropped / rate:.0f} ms of sound were dropped, so that the "
-            "delay stayed short"
+            f"healed   {1000 * dropped / rate:.0f} ms of sound were dropped, so that "
+            "the delay stayed short"
         )
     if summary.get("losses"):
-        lines.append(f"devices  were lost and found again {summary['losses']} times")
+        lines.append(f"devices  went away {summary['losses']} times")
     step = summary["step"]
     if step is not None and step["count"]:
         lines.append(

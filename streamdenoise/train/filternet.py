@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from streamdenoise.constants import GRID_BINS, HOP_SECONDS
@@ -15,6 +14,10 @@ from streamdenoise.train.spectral import COMPRESSION, NetConfig, SpectralNet, St
 
 MEMORY_SECONDS = 2.5
 """Time constant of the running level."""
+
+PRIOR_FRAMES = 60
+"""Weight of the usual level at the start of a stream, as a number of frames. Without
+it, the hiss before the first word would look as loud as speech."""
 
 USUAL_LEVEL = 0.6
 """Features are scaled to this mean: what full-range speech in noise has by itself."""
@@ -29,7 +32,7 @@ class FilterNet(SpectralNet):
     """Dense, recurrent layers, a gain per bin, and a filter over time at low bins.
 
     *Features.* Compressed magnitudes, divided by their own running mean over bins and
-    time: what the net does cannot depend on the recording level.
+    time: a second into a stream, what the net does does not depend on its level.
 
     *Output.* ``gain * (x[t] + sum_k w[k] x[t - k])`` with complex ``w`` over the
     last `taps` frames at the lowest bins, a gain in [0, 1] alone above them. Over
@@ -118,7 +121,7 @@ class FilterNet(SpectralNet):
     def _level(self, now: Any, states: States) -> Any:
         """Return the running mean of `now`, ``[T, B]``, up to each frame.
 
-        A leaky sum over a leaky count, so that the first frame counts in full.
+        A leaky sum over a leaky count, beginning at the usual level.
         """
         keep = math.exp(-HOP_SECONDS / MEMORY_SECONDS)
 
@@ -140,4 +143,7 @@ class FilterNet(SpectralNet):
         else:
             last, sums = ops.scan(body, last, pairs)
         states["level"] = last
-        return sums[..., 0] / sums[..., 1]
+        total, count = sums[..., 0], sums[..., 1]
+        # What is left of the prior: the count says how long the stream has run.
+        prior = PRIOR_FRAMES * (1.0 - (1.0 - keep) * count)
+        return (total + USUAL_LEVEL * prior) / (count + prior)

@@ -101,7 +101,7 @@ def spectral_loss(
     """
     power = ops.mean(clean * clean, axis=-1)
     # Without speech the noise sets the scale, so that silence is learned as well.
-    reference = ops.maximum(power, 0.03 * ops.mean(noisy * noisy, axis=-1))
+    reference = ops.maximum(power, 0.2 * ops.mean(noisy * noisy, axis=-1))
     scale = 0.05 * ops.rsqrt(reference + _EPSILON)
     target = planes(clean * scale[:, None])
     # Planes of real and imaginary parts: XLA takes three times as long over pairs.

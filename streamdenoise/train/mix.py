@@ -50,8 +50,8 @@ class MixConfig:
     snr_deviation: float = 7.0
     level_low: float = -42.0
     level_high: float = -14.0
-    noise_only: float = 0.08
-    clean_only: float = 0.06
+    noise_only: float = 0.05
+    clean_only: float = 0.05
     voice: float = 0.5
     equalise: float = 0.6
     lowpass: float = 0.1

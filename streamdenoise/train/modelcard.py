@@ -141,6 +141,7 @@ def render_card(
         for report in reports:
             lines += [*_score_table(report, list(entries)), ""]
             lines += _behaviour_table(report, list(entries))
+            lines += _speed(report, list(entries))
     if story.failures:
         lines += ["", "## Known failures", "", *(f"- {f}" for f in story.failures)]
     if story.data is not None:
@@ -224,6 +225,19 @@ def _behaviour_table(report: Mapping[str, Any], ours: Sequence[str]) -> list[str
         *(
             f"| {n} | {' | '.join(f'{f[n]:.3g}' for f in figures.values())} |"
             for n in names
+        ),
+        "",
+    ]
+
+
+def _speed(report: Mapping[str, Any], ours: Sequence[str]) -> list[str]:
+    costs = {s: c for s, c in report.get("speed", {}).items() if s in ours}
+    return [
+        *(
+            f"- `{name}`, one core, {cost['runtime']}: live {cost['live_cpu']:.4f} CPU "
+            f"seconds per second of audio at {cost['sample_rate']} Hz; files "
+            f"{cost['file_times_real_time']:.0f} times real time"
+            for name, cost in costs.items()
         ),
         "",
     ]

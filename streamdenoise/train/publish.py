@@ -38,6 +38,10 @@ def story_of(run: Path, **given: Any) -> Story:
     return Story(**{**known, **{k: v for k, v in given.items() if v is not None}})
 
 
+COSTS = ("live_cpu", "file_times_real_time")
+"""What the manifest keeps of a bench."""
+
+
 def _json(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
@@ -129,8 +133,8 @@ def publish(
 
 
 def scores_of(system: str, reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the means of a system by set and measure, rounded for the manifest."""
-    return {
+    """Return means by set and measure, and the cost, rounded for the manifest."""
+    scores = {
         report["set"]: {
             measure: round(values["mean"], 4)
             for measure, values in report["systems"][system].items()
@@ -138,6 +142,11 @@ def scores_of(system: str, reports: Sequence[Mapping[str, Any]]) -> dict[str, An
         for report in reports
         if system in report["systems"]
     }
+    for report in reports:
+        cost = report.get("speed", {}).get(system)
+        if cost:
+            scores["speed"] = {name: round(cost[name], 4) for name in COSTS}
+    return scores
 
 
 def update_manifest(
