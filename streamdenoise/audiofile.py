@@ -27,7 +27,7 @@ from .target import check_target
 from .wavchunks import copy_chunks, set_channel_mask
 
 if TYPE_CHECKING:
-    from .loudness import LoudnessWriter
+    from .loudwriter import LoudnessWriter
 
 __all__ = [
     "MAX_CHANNELS",
@@ -139,7 +139,8 @@ def open_writer(
     """
     if loudness is None:
         return _plain_writer(output, reader, force, loudness_changed=False)
-    from .loudness import LoudnessMeter, LoudnessWriter
+    from .loudness import LoudnessMeter
+    from .loudwriter import LoudnessWriter
 
     infos = [track.info for track in reader.tracks]
     wanted: list[Callable[[], float]] = []

@@ -33,6 +33,9 @@ SETTLE_SECONDS: Final = 3.0
 """Sound servers hand over by fits and starts at first; what is then too much is
 dropped at once, and is nobody's failure."""
 
+PAUSE_SECONDS: Final = 0.25
+"""An input that was away for so long did not merely come late."""
+
 MOST_GROWTHS: Final = 4
 """How often the target is raised after an underrun."""
 
@@ -132,6 +135,7 @@ class Bridge:
         self.underruns = self.overruns = 0
         self.inserted = self.dropped = 0
         self.grown, self._growth = 0, growth
+        self._to_grow, self._silent = False, 0
         self._clock = clock
         self._resampler = Resampler(channels, most)
         self._running = self._started = False
@@ -207,10 +211,13 @@ class Bridge:
         wanted = len(out)
         left = self.ring.fill - wanted
         if not self._running:
+            if left >= self.target and self._to_grow:
+                self._grow()
             if left < self.target:
                 out.fill(0.0)
                 if self._started:
                     self.inserted += wanted
+                    self._silent += wanted
                 return
             self._start(left)
             left = self.ring.fill - wanted
@@ -226,6 +233,15 @@ class Bridge:
             self._fading_in = False
         if got < wanted:
             self._run_out(out, got)
+
+    def _grow(self) -> None:
+        """Hold more back, if that would have prevented the last underrun."""
+        self._to_grow = False
+        # After a longer pause nothing would have helped: something stood still.
+        if self._silent < PAUSE_SECONDS * self.rate and self.grown < MOST_GROWTHS:
+            self.grown += 1
+            self.target += self._growth
+            self.limit += self._growth
 
     def _start(self, left: int) -> None:
         if not self._started and left > self.limit:
@@ -355,10 +371,7 @@ class Bridge:
             out[:count] *= self._rise[fade - count :][::-1]
         self.inserted += len(out) - got
         self.underruns += 1
-        if self._growth and self.grown < MOST_GROWTHS:
-            self.grown += 1
-            self.target += self._growth
-            self.limit += self._growth
+        self._to_grow, self._silent = self._growth > 0, len(out) - got
         self._running = False
         self._owed = 0
         self._resampler.reset()

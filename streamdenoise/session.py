@@ -364,8 +364,10 @@ class LiveSession:
         levels = (-120.0, -120.0, 0.0)
         if meter is not None:
             levels = (meter.level_in, meter.level_out, meter.reduction)
-        if core.bridge is not None and self._devices.state == "running":
-            core.delays.looked(core.bridge.fill / self.rate)
+        bridge = core.bridge
+        if bridge is not None and self._devices.state == "running":
+            # What is above the limit will be dropped rather than waited for.
+            core.delays.looked(min(bridge.fill, bridge.limit) / self.rate)
         xruns, latency = core.xruns(), self.latency()
         longest = max(self._devices.streams.latencies)
         bands_in, bands_out = core.bands.levels()
@@ -383,7 +385,7 @@ class LiveSession:
             model=self.model_name,
             state=self._devices.state,
             advice=advice(xruns, seconds, longest, core.load),
-            drift=core.bridge.drift if core.bridge else 0.0,
+            drift=bridge.drift if bridge else 0.0,
         )
 
     def latency(self) -> Latency:

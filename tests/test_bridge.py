@@ -269,3 +269,10 @@ def test_underruns_raise_the_target_a_few_times(rng: np.random.Generator) -> Non
     assert bridge.underruns > 4
     assert bridge.grown == 4
     assert (bridge.target, bridge.limit) == (6 * HOP, 24 * HOP)
+    # A long pause of the input is no reason to hold more.
+    bridge = Bridge(2 * HOP, 20 * HOP, rate=RATE, growth=HOP)
+    for at in range(300):
+        if not 100 <= at < 200:
+            bridge.push(np.zeros((HOP, 1), np.float32))
+        pull(bridge, HOP)
+    assert (bridge.underruns, bridge.grown, bridge.target) == (1, 0, 2 * HOP)

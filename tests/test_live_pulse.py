@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
-import re
-import select
 import signal
 import subprocess
 import sys
@@ -178,41 +174,6 @@ def test_ctrl_c_and_kill_end_it_cleanly(
     assert "Traceback" not in live.said
     assert soundfile.info(kept).frames > 0
     assert [p.name for p in tmp_path.iterdir()] == ["kept.wav"]
-
-
-def test_the_meter_on_a_terminal(pulse: PulseServer, model_path: Path) -> None:
-    """One line is written over many times, and gone before the summary."""
-    main, terminal = pty.openpty()
-    process = subprocess.Popen(
-        command(model_path, "--duration", "2"),
-        env={**pulse.env_for("room.monitor", "ear"), "TERM": "xterm"},
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=terminal,
-    )
-    os.close(terminal)
-    text = b""
-    try:
-        while select.select([main], [], [], 30)[0]:
-            try:
-                part = os.read(main, 4096)
-            except OSError:  # the other side was closed
-                break
-            if not part:
-                break
-            text += part
-        assert process.wait(30) == 0
-    finally:
-        os.close(main)
-        process.kill()
-        process.wait()
-    shown = text.decode()
-    meters = re.findall(r"\rin +-?\d+\.\d dB.*?xruns \d+  0:0\d\x1b\[K", shown)
-    assert len(meters) >= 5
-    end = shown.rindex("\r\x1b[K")
-    assert "in -" not in shown[end:].split("ran ")[0]
-    assert "latency" in shown[end:]
-    assert "ALSA lib" not in shown
 
 
 class Inside:
