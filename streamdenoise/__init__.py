@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .api import adenoise, denoise, stream
-    from .batch import FileResult, denoise_file
+    from .batch.file import FileResult, denoise_file
     from .engine import Denoiser, State
     from .errors import (
         AudioFormatError,
@@ -58,8 +58,8 @@ _HOME = {
     "adenoise": "api",
     "denoise": "api",
     "stream": "api",
-    "FileResult": "batch",
-    "denoise_file": "batch",
+    "FileResult": "batch.file",
+    "denoise_file": "batch.file",
     "Meter": "meters",
     "StepModel": "model",
     "list_models": "model",

@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from .audiofile import AudioReader, AudioWriter, OutputFormat
-from .batch import FileResult, denoise_file, plan_targets
+from .audio.file import AudioReader, AudioWriter, OutputFormat
+from .audio.levels import si_sdr
+from .batch.file import FileResult, denoise_file, plan_targets
 from .errors import OutputError
-from .levels import si_sdr
 from .names import shown
-from .picture import before_after, write_png
+from .show.picture import before_after, write_png
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .batch import Progress
+    from .batch.file import Progress
     from .model import StepModel
     from .offline import WholeModel
     from .settings import Settings

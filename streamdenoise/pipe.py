@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 import numpy as np
 
-from .audiofile import check_stream
+from .audio.file import check_stream
+from .audio.pcm import SAMPLE_FORMATS, SampleFormat
+from .audio.riff import read_header, stream_header
 from .errors import AudioFormatError, OutputError
-from .pcm import SAMPLE_FORMATS, SampleFormat
-from .riff import read_header, stream_header
 from .settings import Settings
 
 if TYPE_CHECKING:

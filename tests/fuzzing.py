@@ -114,7 +114,7 @@ def try_one(number: int, seeds: list[Path], folder: Path) -> str:
         If something is left behind, or is half done.
     """
     from streamdenoise import StreamDenoiseError
-    from streamdenoise.audiofile import open_reader, open_writer, output_format
+    from streamdenoise.audio.file import open_reader, open_writer, output_format
 
     rng = np.random.default_rng([20240611, number])
     seed = seeds[number % len(seeds)]

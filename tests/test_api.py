@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import streamdenoise
-from streamdenoise import adenoise, api, denoise, engine, load_model, report, stream
+from streamdenoise import adenoise, api, denoise, engine, load_model, stream
+from streamdenoise.show import report
 from tests.clitools import ROOT, noise
 from tests.fakes import IdentityModel, MemoryModel
 

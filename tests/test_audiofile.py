@@ -11,7 +11,7 @@ import pytest
 import soundfile as sf
 
 from streamdenoise import AudioFormatError, OutputError
-from streamdenoise.audiofile import (
+from streamdenoise.audio.file import (
     AudioInfo,
     AudioReader,
     AudioWriter,

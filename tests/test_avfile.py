@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from streamdenoise import AudioFormatError, OutputError, RuntimeMissingError
-from streamdenoise.audiofile import (
+from streamdenoise.audio.file import (
     AudioReader,
     AvReader,
     open_reader,
@@ -347,7 +347,7 @@ class Block:
         if name.split(".")[0] == "av":
             raise ModuleNotFoundError("No module named " + repr(name))
 sys.meta_path.insert(0, Block())
-from streamdenoise.audiofile import open_reader
+from streamdenoise.audio.file import open_reader
 try:
     open_reader("a.mp4")
 except Exception as error:

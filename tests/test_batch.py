@@ -10,7 +10,12 @@ import pytest
 import soundfile as sf
 
 from streamdenoise import OutputError, Settings, denoise
-from streamdenoise.batch import PlanError, default_target, denoise_file, plan_targets
+from streamdenoise.batch.file import (
+    PlanError,
+    default_target,
+    denoise_file,
+    plan_targets,
+)
 from tests.clitools import noise, write_noise
 from tests.fakes import GainModel, IdentityModel, MemoryModel
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamdenoise.bridge import Bridge
+from streamdenoise.live.bridge import Bridge
 
 RATE, HOP = 16_000, 128
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from streamdenoise.journal import JOURNAL
+from streamdenoise.batch.journal import JOURNAL
 from tests.clitools import ROOT, model_arg, process, run, write_noise
 
 __all__ = ["model_arg"]

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-import streamdenoise.devices as devices_module
-import streamdenoise.session as session_module
+import streamdenoise.live.devices as devices_module
+import streamdenoise.live.session as session_module
 from streamdenoise import RuntimeMissingError
 from streamdenoise.cli import cli
 from streamdenoise.cli.live import summary_lines
-from streamdenoise.live import XRUN_KINDS
-from streamdenoise.session import Status
-from streamdenoise.view import meter_line
+from streamdenoise.control.view import meter_line
+from streamdenoise.live.session import Status
+from streamdenoise.live.stream import XRUN_KINDS
 from tests.fakes import IdentityModel
 from tests.fakesound import FakeSound, Flags, device
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from streamdenoise import StreamDenoiseError
-from streamdenoise.collect import collect, names_from
-from streamdenoise.plan import Found, PlanError, make_jobs
+from streamdenoise.batch.collect import collect, names_from
+from streamdenoise.batch.plan import Found, PlanError, make_jobs
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX names and links")
 

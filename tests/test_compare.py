@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from streamdenoise.compare import compare, find_lag
-from streamdenoise.levels import si_sdr
+from streamdenoise.audio.levels import si_sdr
+from streamdenoise.show.compare import compare, find_lag
 from tests.clitools import model_arg, noise, run, write_noise
 
 __all__ = ["model_arg"]

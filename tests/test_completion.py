@@ -205,7 +205,7 @@ def test_completers_never_fail(
 
     monkeypatch.setattr(subprocess, "run", fails)
     monkeypatch.setattr("streamdenoise.model.list_models", fails)
-    monkeypatch.setattr("streamdenoise.ctlclient.peers", fails)
+    monkeypatch.setattr("streamdenoise.control.client.peers", fails)
     found = getattr(completers, f"complete_{what}")(context(), option(), "zzz")
     assert found == []
 
@@ -252,7 +252,7 @@ def test_devices_are_really_asked(home: Path) -> None:
     (home / ".cache/streamdenoise/devices.json").unlink()
     pytest.importorskip("sounddevice", exc_type=ImportError)
     try:
-        from streamdenoise.devices import list_devices
+        from streamdenoise.live.devices import list_devices
 
         there = [d.name for d in list_devices() if d.inputs]
     except Exception as error:
@@ -263,7 +263,7 @@ def test_devices_are_really_asked(home: Path) -> None:
 
 def test_a_word_finds_one_device() -> None:
     """No quotes are needed, and nothing else is meant by it."""
-    from streamdenoise.devices import Device, find_device
+    from streamdenoise.live.devices import Device, find_device
 
     names = [
         "USB Audio: Card (hw:1,0)",

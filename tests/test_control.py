@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamdenoise.control import (
+from streamdenoise.control.commands import (
     LADDER,
     USAGE,
     Command,
@@ -18,9 +18,9 @@ from streamdenoise.control import (
     parse,
     strength_text,
 )
+from streamdenoise.control.keys import KEYS
 from streamdenoise.errors import StreamDenoiseError
-from streamdenoise.keys import KEYS
-from streamdenoise.session import LiveOptions, LiveSession
+from streamdenoise.live.session import LiveOptions, LiveSession
 from streamdenoise.settings import Settings
 from tests.fakes import IdentityModel
 from tests.fakesound import FakeSound, device
@@ -29,7 +29,7 @@ from tests.fakesound import FakeSound, device
 @pytest.fixture
 def session(monkeypatch: pytest.MonkeyPatch) -> Any:
     """A real session on devices that are no hardware."""
-    import streamdenoise.session as module
+    import streamdenoise.live.session as module
 
     monkeypatch.setattr(module, "load_model", lambda name: named(name))
     sound = FakeSound([device("USB card"), device("Speakers", 0, 2)])

@@ -18,14 +18,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamdenoise.ctlclient import (
+from streamdenoise.control.client import (
     MAX_LINE,
     peers,
     request,
     runtime_folder,
     supported,
 )
-from streamdenoise.ctlsocket import MAX_CLIENTS, PATIENCE, ControlServer, read_words
+from streamdenoise.control.server import (
+    MAX_CLIENTS,
+    PATIENCE,
+    ControlServer,
+    read_words,
+)
 from streamdenoise.errors import StreamDenoiseError
 
 pytestmark = pytest.mark.skipif(
@@ -143,7 +148,7 @@ def test_a_killed_session_leaves_nothing_in_the_way(tmp_path: Path) -> None:
     """Its socket is passed over, and taken away by the next one."""
     code = (
         "import sys, time; from pathlib import Path\n"
-        "from streamdenoise.ctlsocket import ControlServer\n"
+        "from streamdenoise.control.server import ControlServer\n"
         "s = ControlServer(lambda w: {}, 'old', Path(sys.argv[1]))\n"
         "print(s.path, flush=True); time.sleep(60)"
     )

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from streamdenoise.defaults import (
+from streamdenoise.live.defaults import (
     COMMAND,
     DefaultWatcher,
     default_names,
     watcher_for,
 )
-from streamdenoise.devices import list_devices
+from streamdenoise.live.devices import list_devices
 from tests.fakesound import FakeSound, device
 from tests.pulse import need_pulse
 

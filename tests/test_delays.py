@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from streamdenoise.delays import DelayMeter
+from streamdenoise.live.delays import DelayMeter
 
 
 def block(age: float = 0.0, ahead: float = 0.0, now: float = 1000.0) -> SimpleNamespace:

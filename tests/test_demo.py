@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from streamdenoise.audio.levels import si_sdr
 from streamdenoise.demo import ASSETS, CLEAN, NOISY, run_demo
-from streamdenoise.levels import si_sdr
 from tests.clitools import model_arg, run, write_noise
 from tests.fakes import IdentityModel
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from streamdenoise import DeviceError, RuntimeMissingError
-from streamdenoise.devices import (
+from streamdenoise.live.devices import (
     Device,
     candidate_rates,
     find_device,
@@ -18,7 +18,7 @@ from streamdenoise.devices import (
     loudspeaker_advice,
     one_clock,
 )
-from streamdenoise.portaudio import explain, quiet_stderr
+from streamdenoise.live.portaudio import explain, quiet_stderr
 from tests.fakesound import FakeSound, PortAudioError, device
 
 
@@ -203,7 +203,7 @@ def test_without_portaudio_it_says_what_to_install() -> None:
         "        if name == 'sounddevice':\n"
         "            raise {error}\n"
         "sys.meta_path.insert(0, Finder())\n"
-        "from streamdenoise.portaudio import load_sounddevice\n"
+        "from streamdenoise.live.portaudio import load_sounddevice\n"
         "from streamdenoise import RuntimeMissingError\n"
         "try: load_sounddevice()\n"
         "except RuntimeMissingError as error: print(error.exit_code, error)\n"
@@ -227,7 +227,7 @@ def test_quiet_stderr_silences_libraries_but_not_us() -> None:
     """What C code writes to descriptor 2 is gone; Python's own text arrives."""
     code = (
         "import os, sys\n"
-        "from streamdenoise.devices import quiet_stderr\n"
+        "from streamdenoise.live.devices import quiet_stderr\n"
         "with quiet_stderr():\n"
         "    os.write(2, b'ALSA lib noise\\n')\n"
         "    print('ours inside', file=sys.stderr)\n"

@@ -17,8 +17,8 @@ from streamdenoise.doctor import Check, as_dict, examine, machine, software, wil
 from streamdenoise.doctor.check import clean, redacted
 from streamdenoise.doctor.sound import server
 from streamdenoise.errors import RuntimeMissingError, StreamDenoiseError
+from streamdenoise.live.session import LiveOptions
 from streamdenoise.model import find_model, models_folder
-from streamdenoise.session import LiveOptions
 from tests.pulse import PulseServer, pulse
 
 __all__ = ["pulse"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from streamdenoise.drift import MAX_SHIFT, DriftController
+from streamdenoise.live.drift import MAX_SHIFT, DriftController
 
 RATE, BLOCK = 48_000, 1536
 DAY = 24 * 3600

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from streamdenoise import denoise, load_model, pactl
+from streamdenoise import denoise, load_model
 from streamdenoise.errors import DeviceError
-from streamdenoise.incoming import Incoming
-from streamdenoise.micparts import find_all
+from streamdenoise.virtual import pactl
+from streamdenoise.virtual.incoming import Incoming
+from streamdenoise.virtual.parts import find_all
 from tests.alike import share_heard
 from tests.pulse import PulseServer, pulse
 from tests.test_live_pulse import recording
@@ -24,7 +25,7 @@ __all__ = ["model_path", "pulse", "server"]
 
 HOLD = """
 import sys, time
-from streamdenoise.incoming import Incoming
+from streamdenoise.virtual.incoming import Incoming
 incoming = Incoming(arguments=["--model", sys.argv[1]])
 print("made", incoming._process.pid, flush=True)
 time.sleep(60)

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from streamdenoise import OutputError
-from streamdenoise.journal import JOURNAL, Journal, job_key, leftovers
+from streamdenoise.batch.journal import JOURNAL, Journal, job_key, leftovers
 from tests.clitools import ROOT
 
 
@@ -83,7 +83,7 @@ def test_only_appended(path):
 def test_one_batch_at_a_time(path):
     """A second process is refused, until the first is gone, even if by a kill."""
     code = (
-        "import sys, pathlib; from streamdenoise.journal import Journal\n"
+        "import sys, pathlib; from streamdenoise.batch.journal import Journal\n"
         "j = Journal(pathlib.Path(sys.argv[1])); print('held', flush=True)\n"
         "sys.stdin.read()"
     )

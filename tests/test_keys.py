@@ -8,12 +8,12 @@ import sys
 import numpy as np
 import pytest
 
-from streamdenoise.keys import HELP, KEYS, Keyboard, keys_in
+from streamdenoise.control.keys import HELP, KEYS, Keyboard, keys_in
 from tests.terminal import Terminal, need_terminal, python
 
 LOOP = """
 import sys, time
-from streamdenoise.keys import Keyboard
+from streamdenoise.control.keys import Keyboard
 with Keyboard(lambda: print('PAUSED', flush=True)) as keyboard:
     print('READY', keyboard.works, flush=True)
     end = time.monotonic() + 60

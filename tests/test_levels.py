@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from streamdenoise.levels import SILENCE_DB, LevelMeter, si_sdr
+from streamdenoise.audio.levels import SILENCE_DB, LevelMeter, si_sdr
 from tests.clitools import noise
 
 

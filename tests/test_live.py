@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from streamdenoise import Denoiser, Meter, Settings
-from streamdenoise.bridge import Bridge
-from streamdenoise.live import PRIME_SECONDS, LiveStream, spread
-from streamdenoise.realtime import realtime
+from streamdenoise.live.bridge import Bridge
+from streamdenoise.live.realtime import realtime
+from streamdenoise.live.stream import PRIME_SECONDS, LiveStream, spread
 from tests.fakes import BrokenModel, GainModel, IdentityModel, MemoryModel
 from tests.fakesound import NO_FLAGS, Flags
 

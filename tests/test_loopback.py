@@ -9,8 +9,8 @@ import pytest
 from scipy.signal import resample_poly
 
 from streamdenoise import Denoiser
-from streamdenoise.chirp import chirp, find_delay
-from streamdenoise.loopback import (
+from streamdenoise.doctor.chirp import chirp, find_delay
+from streamdenoise.doctor.loopback import (
     TOLERANCE,
     LoopResult,
     NotHeardError,
@@ -18,7 +18,7 @@ from streamdenoise.loopback import (
     Trip,
     measure_loop,
 )
-from streamdenoise.session import LiveOptions
+from streamdenoise.live.session import LiveOptions
 from tests.fakes import IdentityModel
 from tests.pulse import PulseServer, pulse
 from tests.test_virtualmic import model_path

@@ -11,13 +11,13 @@ import pytest
 import soundfile as sf
 
 from streamdenoise import OutputError, RuntimeMissingError
-from streamdenoise.audiofile import open_reader, open_writer, output_format
+from streamdenoise.audio.file import open_reader, open_writer, output_format
 from tests.clitools import noise, process
 
 pyloudnorm = pytest.importorskip(
     "pyloudnorm", reason='loudness needs: pip install "streamdenoise[loudness]"'
 )
-from streamdenoise.loudness import (  # noqa: E402
+from streamdenoise.audio.loudness import (  # noqa: E402
     CEILING_DB,
     LoudnessMeter,
     channel_weights,
@@ -200,7 +200,7 @@ class Block:
         if name.split(".")[0] == "pyloudnorm":
             raise ModuleNotFoundError("No module named " + repr(name))
 sys.meta_path.insert(0, Block())
-from streamdenoise.audiofile import *
+from streamdenoise.audio.file import *
 try:
     with open_reader("a.wav") as reader:
         from pathlib import Path

@@ -9,7 +9,7 @@ from tests.terminal import need_terminal, python
 
 FLOOD = """
 import sys, time
-from streamdenoise.outlet import Outlet
+from streamdenoise.control.outlet import Outlet
 out = Outlet()
 began, most = time.monotonic(), 0.0
 for at in range(3000):
@@ -54,7 +54,7 @@ def test_a_terminal_on_hold_goes_on_where_it_was():
     need_terminal()
     code = (
         "import time\n"
-        "from streamdenoise.outlet import Outlet\n"
+        "from streamdenoise.control.outlet import Outlet\n"
         "out = Outlet()\n"
         "print('READY', flush=True)\n"
         "for at in range(100):\n"
@@ -78,7 +78,7 @@ def test_a_terminal_on_hold_goes_on_where_it_was():
 
 def test_a_file_gets_all_of_it(tmp_path, monkeypatch):
     """What is no terminal is written as ever, in its encoding."""
-    from streamdenoise.outlet import Outlet
+    from streamdenoise.control.outlet import Outlet
 
     with (tmp_path / "log").open("w", encoding="ascii") as stream:
         monkeypatch.setattr(sys, "stderr", stream)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from streamdenoise.pcm import SAMPLE_FORMATS, quantise
+from streamdenoise.audio.pcm import SAMPLE_FORMATS, quantise
 
 
 @pytest.mark.parametrize("name", [n for n in SAMPLE_FORMATS if n != "s32le"])

@@ -8,7 +8,14 @@ import zlib
 import numpy as np
 import pytest
 
-from streamdenoise.picture import before_after, draw, png, spectrogram, strip, write_png
+from streamdenoise.show.picture import (
+    before_after,
+    draw,
+    png,
+    spectrogram,
+    strip,
+    write_png,
+)
 
 
 def test_tone_is_drawn_where_it_is():

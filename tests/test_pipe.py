@@ -9,9 +9,9 @@ import pytest
 import soundfile as sf
 
 from streamdenoise import AudioFormatError, OutputError, denoise
-from streamdenoise.pcm import SAMPLE_FORMATS
+from streamdenoise.audio.pcm import SAMPLE_FORMATS
+from streamdenoise.audio.riff import stream_header
 from streamdenoise.pipe import run_pipe
-from streamdenoise.riff import stream_header
 from tests.clitools import noise, wav_bytes
 from tests.fakes import IdentityModel, MemoryModel
 

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from streamdenoise import OutputError
-from streamdenoise.recorder import Recorder
+from streamdenoise.live.recorder import Recorder
 
 
 def sound(rng: np.random.Generator, count: int, channels: int = 1) -> np.ndarray:

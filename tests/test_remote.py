@@ -19,8 +19,8 @@ import pytest
 import soundfile as sf
 
 from streamdenoise import StreamDenoiseError
-from streamdenoise.remote import Remote, clean_workplaces, workplace
-from streamdenoise.urls import is_remote, relative_place, url_join, url_name
+from streamdenoise.batch.remote import Remote, clean_workplaces, workplace
+from streamdenoise.batch.urls import is_remote, relative_place, url_join, url_name
 from tests.clitools import model_arg, run, write_noise
 
 __all__ = ["model_arg"]

@@ -10,7 +10,7 @@ from urllib.parse import unquote_to_bytes
 import pytest
 
 from streamdenoise import OutputError
-from streamdenoise.report import Entry, Report, Track
+from streamdenoise.show.report import Entry, Report, Track
 from tests.clitools import write_noise
 
 

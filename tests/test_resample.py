@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from streamdenoise.resample import HALF, LANDING_SHIFT, MAX_SHIFT, Resampler
+from streamdenoise.live.resample import HALF, LANDING_SHIFT, MAX_SHIFT, Resampler
 
 
 def read_all(

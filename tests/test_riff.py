@@ -9,8 +9,8 @@ import pytest
 import soundfile as sf
 
 from streamdenoise import AudioFormatError
-from streamdenoise.pcm import SAMPLE_FORMATS
-from streamdenoise.riff import read_header, scan_wav, stream_header
+from streamdenoise.audio.pcm import SAMPLE_FORMATS
+from streamdenoise.audio.riff import read_header, scan_wav, stream_header
 from tests.clitools import noise, wav_bytes
 
 

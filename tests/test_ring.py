@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from streamdenoise.ring import Ring
+from streamdenoise.live.ring import Ring
 
 
 def frames(start: int, count: int, channels: int = 1) -> np.ndarray:

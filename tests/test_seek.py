@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from streamdenoise.seek import LADDER, MOST_STEPS, LatencySeeker
+from streamdenoise.live.seek import LADDER, MOST_STEPS, LatencySeeker
 
 
 def live(

@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 import soundfile
 
-import streamdenoise.session as session_module
+import streamdenoise.live.session as session_module
 from streamdenoise import Denoiser, DeviceError, ModelError, OutputError, Settings
-from streamdenoise.live import LiveStream
-from streamdenoise.session import (
+from streamdenoise.live.session import (
     LiveOptions,
     LiveSession,
     Status,
     make_bridge,
     realtime,
 )
+from streamdenoise.live.stream import LiveStream
 from tests.fakes import GainModel, IdentityModel
 from tests.fakesound import FakeSound, Flags, device
 

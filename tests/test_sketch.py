@@ -7,7 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from streamdenoise.sketch import Sketch, Sketches
+from streamdenoise.show.sketch import Sketch, Sketches
 from tests.clitools import noise
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from streamdenoise.live import XRUN_KINDS
-from streamdenoise.summary import Status, advice
+from streamdenoise.live.stream import XRUN_KINDS
+from streamdenoise.live.summary import Status, advice
 
 
 def xruns(**counts: int) -> dict[str, int]:

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 import soundfile
 
-import streamdenoise.session as session_module
-import streamdenoise.supervise as supervise_module
+import streamdenoise.live.session as session_module
+import streamdenoise.live.supervise as supervise_module
 from streamdenoise import DeviceError
-from streamdenoise.defaults import DefaultWatcher
-from streamdenoise.session import LiveOptions, LiveSession
+from streamdenoise.live.defaults import DefaultWatcher
+from streamdenoise.live.session import LiveOptions, LiveSession
 from tests.fakes import IdentityModel
 from tests.fakesound import FakeSound, Flags, device
 
@@ -236,8 +236,8 @@ def test_others_in_the_process_are_left_alone() -> None:
 
 def test_xruns_raise_the_latency(monkeypatch: pytest.MonkeyPatch) -> None:
     """`auto` opens with more after xruns, keeps its counts, and says it once."""
-    monkeypatch.setattr("streamdenoise.seek.GRACE_SECONDS", 0.2)
-    monkeypatch.setattr("streamdenoise.seek.TRIAL_SECONDS", 1.0)
+    monkeypatch.setattr("streamdenoise.live.seek.GRACE_SECONDS", 0.2)
+    monkeypatch.setattr("streamdenoise.live.seek.TRIAL_SECONDS", 1.0)
     sound = FakeSound(
         [CARD],
         flags=lambda call: Flags(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from streamdenoise.audiofile import open_reader, open_writer, output_format
+from streamdenoise.audio.file import open_reader, open_writer, output_format
 from tests.clitools import write_noise
 
 mutagen = pytest.importorskip(

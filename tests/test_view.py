@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamdenoise.live import XRUN_KINDS, Latency
-from streamdenoise.panel import (
+from streamdenoise.control.panel import (
     HEIGHT,
     MAX_WIDTH,
     MIN_WIDTH,
@@ -24,15 +23,16 @@ from streamdenoise.panel import (
     rows,
     xruns,
 )
-from streamdenoise.session import Status
-from streamdenoise.settings import Settings
-from streamdenoise.view import (
+from streamdenoise.control.view import (
     JournalView,
     LineView,
     PanelView,
     choose_view,
     meter_line,
 )
+from streamdenoise.live.session import Status
+from streamdenoise.live.stream import XRUN_KINDS, Latency
+from streamdenoise.settings import Settings
 
 NONE = dict.fromkeys(XRUN_KINDS, 0)
 USUAL = Status(
@@ -208,9 +208,9 @@ def test_the_view_suits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
     assert isinstance(choose_view(), LineView)
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setattr("streamdenoise.view.terminal_size", lambda: (60, 24))
+    monkeypatch.setattr("streamdenoise.control.view.terminal_size", lambda: (60, 24))
     assert isinstance(choose_view(), LineView)
-    monkeypatch.setattr("streamdenoise.view.terminal_size", lambda: (80, 8))
+    monkeypatch.setattr("streamdenoise.control.view.terminal_size", lambda: (80, 8))
     assert isinstance(choose_view(), LineView)
 
 
@@ -227,7 +227,7 @@ def test_rich_is_not_loaded_for_a_log() -> None:
     """A service does not pay for a picture that nobody sees."""
     code = (
         "import sys\n"
-        "from streamdenoise.view import choose_view\n"
+        "from streamdenoise.control.view import choose_view\n"
         "choose_view()\n"
         "print([m for m in sys.modules if m.split('.')[0] in ('rich', 'numpy')])"
     )
@@ -261,7 +261,7 @@ def test_a_log_gets_lines_on_change_only(monkeypatch: pytest.MonkeyPatch) -> Non
     """An hour without events is an hour without lines."""
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)
-    monkeypatch.setattr("streamdenoise.view.JOURNAL_PAUSE", 0.0)
+    monkeypatch.setattr("streamdenoise.control.view.JOURNAL_PAUSE", 0.0)
     session: Any = FakeSession(USUAL)
     view = JournalView()
     view.attach(session, False)

@@ -16,14 +16,15 @@ import pytest
 import soundfile
 from click.testing import CliRunner, Result
 
-from streamdenoise import StreamDenoiseError, denoise, load_model, pactl
+from streamdenoise import StreamDenoiseError, denoise, load_model
 from streamdenoise.cli.virtual_mic import virtual_mic
 from streamdenoise.errors import DeviceError
-from streamdenoise.micparts import find_all, remove_stale, slug_of
 from streamdenoise.model import find_model
-from streamdenoise.owner import Owner
-from streamdenoise.recipes import PLATFORMS, recipe
-from streamdenoise.virtualmic import VirtualMic
+from streamdenoise.virtual import pactl
+from streamdenoise.virtual.mic import VirtualMic
+from streamdenoise.virtual.owner import Owner
+from streamdenoise.virtual.parts import find_all, remove_stale, slug_of
+from streamdenoise.virtual.recipes import PLATFORMS, recipe
 from tests.pulse import PulseServer, pulse
 from tests.test_live_pulse import furthest, place, recording
 
@@ -35,7 +36,7 @@ ROOT = Path(__file__).parent.parent
 
 HOLD = """
 import sys, time
-from streamdenoise.virtualmic import VirtualMic
+from streamdenoise.virtual.mic import VirtualMic
 mic = VirtualMic.create(sys.argv[1])
 print("made", flush=True)
 sys.stdin.read()

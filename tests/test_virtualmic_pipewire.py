@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from streamdenoise import pactl
-from streamdenoise.micparts import find_all
-from streamdenoise.virtualmic import VirtualMic
+from streamdenoise.virtual import pactl
+from streamdenoise.virtual.mic import VirtualMic
+from streamdenoise.virtual.parts import find_all
 from tests.alike import share_heard
 from tests.pipewire import PipeWireServer, pipewire
 from tests.test_live_pulse import recording

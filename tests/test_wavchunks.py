@@ -11,7 +11,7 @@ import pytest
 import soundfile as sf
 
 from streamdenoise import AudioFormatError, OutputError
-from streamdenoise.audiofile import (
+from streamdenoise.audio.file import (
     AudioReader,
     AudioWriter,
     OutputFormat,
@@ -19,8 +19,8 @@ from streamdenoise.audiofile import (
     open_writer,
     output_format,
 )
-from streamdenoise.riff import scan_wav
-from streamdenoise.wavchunks import chunks_of, copy_chunks
+from streamdenoise.audio.riff import scan_wav
+from streamdenoise.audio.wavchunks import chunks_of, copy_chunks
 from tests.clitools import wav_bytes, write_noise
 
 
@@ -116,7 +116,7 @@ def test_loudspeakers_are_kept(tmp_path, channels, mask, container):
     write_noise(
         source, 100, 48000, format=container, subtype="PCM_24", channels=channels
     )
-    from streamdenoise.wavchunks import set_channel_mask
+    from streamdenoise.audio.wavchunks import set_channel_mask
 
     set_channel_mask(source, mask)
     with source.open("rb") as file:

@@ -7,13 +7,13 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..batch.urls import is_remote
 from ..names import shown
-from ..urls import is_remote
 from .common import Progress, columns, fail, say
 
 if TYPE_CHECKING:
-    from ..batchrun import Outcome
-    from ..plan import Job
+    from ..batch.plan import Job
+    from ..batch.run import Outcome
 
 __all__ = ["BatchProgress", "failures_table"]
 

@@ -12,7 +12,7 @@ from ..names import shown
 from .common import columns, json_option, print_json, say, write
 
 if TYPE_CHECKING:
-    from ..compare import Comparison
+    from ..show.compare import Comparison
 
 __all__ = ["compare"]
 
@@ -39,8 +39,8 @@ def compare(a: Path, b: Path, output: Path | None, force: bool, as_json: bool) -
     streamdenoise compare talk.wav talk.denoised.wav
     streamdenoise compare talk.wav talk.denoised.wav -o both.png
     """  # noqa: D301
-    from ..compare import compare as measure
-    from ..target import PartFile
+    from ..audio.target import PartFile
+    from ..show.compare import compare as measure
 
     if output is None:
         found = measure(a, b)

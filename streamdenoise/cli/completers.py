@@ -36,7 +36,7 @@ _DEVICE_SECONDS: Final = 2.0
 _REMEMBER_SECONDS: Final = 60.0
 _LIST = (
     "import json, sys\n"
-    "from streamdenoise.devices import list_devices\n"
+    "from streamdenoise.live.devices import list_devices\n"
     "print(json.dumps([[d.index, d.name, d.inputs, d.outputs]"
     " for d in list_devices()]))"
 )
@@ -114,7 +114,7 @@ def complete_commands(
 
 
 def _next_words(given: list[str]) -> list[Item]:
-    from ..control import USAGE
+    from ..control.commands import USAGE
 
     if not given:
         return [*((verb, text) for verb, (_, text) in USAGE.items()), ("list", "")]
@@ -132,7 +132,7 @@ def _next_words(given: list[str]) -> list[Item]:
 
 
 def _peers() -> list[Any]:
-    from ..ctlclient import peers
+    from ..control.client import peers
 
     return peers()
 

@@ -63,8 +63,8 @@ def ctl(
     if words[0] == "list" and len(words) == 1:
         _list(as_json)
         return
-    from ..control import parse
-    from ..ctlclient import request
+    from ..control.client import request
+    from ..control.commands import parse
 
     parse(words)  # what is wrong is said without asking anybody
     answer = request(_absolute(words), pid=pid, name=name)
@@ -90,7 +90,7 @@ def _absolute(words: tuple[str, ...]) -> list[str]:
 
 
 def _list(as_json: bool) -> None:
-    from ..ctlclient import peers
+    from ..control.client import peers
 
     for peer in peers():
         peer.remove_if_dead()

@@ -54,7 +54,7 @@ def demo(
 
     Cleans it, prints figures before and after, and saves both sounds and a picture.
     """
-    from ..batch import load_any
+    from ..batch.file import load_any
     from ..demo import run_demo
 
     settings = settings_from(strength, mix, removed)

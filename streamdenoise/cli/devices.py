@@ -11,7 +11,7 @@ from ..names import shown
 from .common import columns, fail, json_option, print_json, say, write
 
 if TYPE_CHECKING:
-    from ..devices import Device
+    from ..live.devices import Device
 
 __all__ = ["devices"]
 
@@ -26,8 +26,8 @@ def devices(as_json: bool) -> None:
     \b
     streamdenoise live --input usb --output 3
     """  # noqa: D301
-    from ..devices import find_device, list_devices
     from ..errors import DeviceError
+    from ..live.devices import find_device, list_devices
 
     found = list_devices(probe=True)
     if as_json:

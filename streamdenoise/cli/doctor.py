@@ -12,8 +12,8 @@ from .common import json_option, model_option, print_json, say, warn, write
 
 if TYPE_CHECKING:
     from ..doctor import Check
-    from ..loopback import LoopResult
-    from ..session import LiveOptions
+    from ..doctor.loopback import LoopResult
+    from ..live.session import LiveOptions
 
 __all__ = ["doctor"]
 
@@ -54,8 +54,8 @@ def doctor(
     streamdenoise doctor --json > report.json
     """  # noqa: D301
     from ..doctor import as_dict, examine, will_work
-    from ..portaudio import quiet_stderr
-    from ..session import LiveOptions
+    from ..live.portaudio import quiet_stderr
+    from ..live.session import LiveOptions
 
     options = LiveOptions(
         input=source,
@@ -107,8 +107,8 @@ def _verdict(checks: list[Check]) -> str:
 def _loop(options: LiveOptions) -> tuple[LoopResult | None, Check]:
     """Measure the way through the devices; what it tells is a check as well."""
     from ..doctor.check import Check, redacted
+    from ..doctor.loopback import TOLERANCE, NotHeardError, measure_loop
     from ..errors import StreamDenoiseError
-    from ..loopback import TOLERANCE, NotHeardError, measure_loop
 
     name = "round trip"
     try:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..batch.urls import is_remote
 from ..errors import EXIT_INPUT, EXIT_INTERRUPTED, StreamDenoiseError
 from ..names import shown
-from ..urls import is_remote
 from .batchview import BatchProgress, failures_table
 from .common import (
     fail,
@@ -28,10 +28,10 @@ from .common import (
 )
 
 if TYPE_CHECKING:
-    from ..batchrun import Batch, Options, Outcome
-    from ..collect import Collected
-    from ..plan import Job
-    from ..remote import Remote
+    from ..batch.collect import Collected
+    from ..batch.plan import Job
+    from ..batch.remote import Remote
+    from ..batch.run import Batch, Options, Outcome
 
 __all__ = ["file"]
 
@@ -137,8 +137,8 @@ def file(
     streamdenoise file -r talks -o clean --resume  goes on where it was stopped
     find . -name '*.wav' -print0 | streamdenoise file -0 - -o clean
     """  # noqa: D301
-    from ..batchrun import Batch, Options
-    from ..plan import make_jobs
+    from ..batch.plan import make_jobs
+    from ..batch.run import Batch, Options
 
     collected = _collect(inputs, output, recursive, null)
     several = len(inputs) > 1 or len(collected.found) > 1 or "-" in inputs
@@ -181,7 +181,7 @@ def file(
 def _collect(
     inputs: tuple[str, ...], output: str | None, recursive: bool, null: bool
 ) -> Collected:
-    from ..collect import collect, names_from
+    from ..batch.collect import collect, names_from
 
     listed: Sequence[str] = ()
     if "-" in inputs:
@@ -202,7 +202,7 @@ def _collect(
 
 
 def _remote() -> Remote:
-    from ..remote import Remote
+    from ..batch.remote import Remote
 
     return Remote()
 
@@ -219,8 +219,8 @@ def _into_folder(output: str | None, several: bool, inputs: tuple[str, ...]) -> 
 
 
 def _check_report(report: Path, planned: list[Job], *, force: bool) -> None:
-    from ..audiofile import check_target
-    from ..plan import PlanError
+    from ..audio.file import check_target
+    from ..batch.plan import PlanError
 
     own = str(report.absolute())
     names = (name for job in planned for name in (job.source, job.target))
@@ -270,7 +270,7 @@ class _View:
         with contextlib.ExitStack() as stack:
             page = None
             if report is not None:
-                from ..batchreport import BatchReport
+                from ..batch.page import BatchReport
 
                 page = stack.enter_context(BatchReport(report, options))
             stopped = self._outcomes(batch, page)

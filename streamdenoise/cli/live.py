@@ -23,7 +23,7 @@ from .common import (
 )
 
 if TYPE_CHECKING:
-    from ..session import LiveSession
+    from ..live.session import LiveSession
 
 __all__ = ["live", "stop_flag", "summary_lines"]
 
@@ -71,7 +71,7 @@ def _positive(
 
 def _name(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
     if value is not None:
-        from ..ctlclient import NAME
+        from ..control.client import NAME
 
         if not NAME.fullmatch(value):
             raise click.BadParameter("give up to 32 letters, digits, '_' or '.'")
@@ -195,25 +195,25 @@ def live(
         raise click.UsageError(
             "--virtual-mic is an output already; leave --output out, or --virtual-mic"
         )
-    from ..portaudio import quiet_stderr
-    from ..view import choose_view
+    from ..control.view import choose_view
+    from ..live.portaudio import quiet_stderr
 
     settings = settings_from(strength, mix, removed)
     with contextlib.ExitStack() as stack:
         stopped = stack.enter_context(stop_flag())
         stack.enter_context(quiet_stderr())
-        from ..desk import Desk
-        from ..session import LiveOptions, LiveSession
+        from ..control.desk import Desk
+        from ..live.session import LiveOptions, LiveSession
 
         view = choose_view(plain=plain, none=no_view)
         mic = incoming = None
         if also_incoming:
-            from ..incoming import Incoming
+            from ..virtual.incoming import Incoming
 
             words = _words_given(ctx, ("model", "strength", "mix", "latency"))
             incoming = stack.enter_context(Incoming(virtual_mic or _DEFAULT_MIC, words))
         if virtual_mic is not None:
-            from ..virtualmic import VirtualMic
+            from ..virtual.mic import VirtualMic
 
             mic = stack.enter_context(VirtualMic.create(virtual_mic))
             sink = mic.route(view.sentence)
@@ -309,8 +309,8 @@ def _headline(session: LiveSession) -> str:
 
 def summary_lines(summary: dict[str, Any]) -> list[str]:
     """Return the summary of a session as lines for a person."""
-    from ..panel import clock, xruns
-    from ..summary import advice
+    from ..control.panel import clock, xruns
+    from ..live.summary import advice
 
     parts = dict(summary["latency"])
     total = parts.pop("total")

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from ..names import shown
-from ..recipes import PLATFORMS, recipe, this_platform
+from ..virtual.recipes import PLATFORMS, recipe, this_platform
 from .common import columns, json_option, print_json, say, write
 
 if TYPE_CHECKING:
-    from ..micparts import Found
+    from ..virtual.parts import Found
 
 __all__ = ["virtual_mic"]
 
@@ -51,8 +51,8 @@ def virtual_mic() -> None:
 def create(name: str, rate: int | None, as_json: bool) -> None:
     """Make a microphone that stays; nothing happens if it is there already."""
     _need_linux()
-    from ..micparts import find_all
-    from ..virtualmic import VirtualMic
+    from ..virtual.mic import VirtualMic
+    from ..virtual.parts import find_all
 
     mic = VirtualMic.create(name, rate=rate, keep=True)
     if as_json:
@@ -73,7 +73,7 @@ def remove(name: str, everything: bool, as_json: bool) -> None:
     One that a running live plays into is removed as well.
     """
     _need_linux()
-    from ..micparts import find_all, slug_of
+    from ..virtual.parts import find_all, slug_of
 
     wanted = [f for f in find_all() if everything or f.name == slug_of(name)]
     for found in wanted:
@@ -94,7 +94,7 @@ def list_command(as_json: bool) -> None:
     What a killed process has left behind is removed, and named.
     """
     _need_linux()
-    from ..micparts import find_all, remove_stale
+    from ..virtual.parts import find_all, remove_stale
 
     removed = remove_stale()
     found = find_all()

@@ -15,7 +15,7 @@ from .software import files, interpreter, models, portaudio, python
 from .sound import default_source, devices, left_overs, server
 
 if TYPE_CHECKING:
-    from ..session import LiveOptions
+    from ..live.session import LiveOptions
 
 __all__ = ["Check", "as_dict", "examine", "will_work"]
 

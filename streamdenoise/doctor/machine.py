@@ -100,7 +100,7 @@ def deadline(model: str | Path | None = None, seconds: float | None = None) -> C
 
 def priority(root: Path = _ROOT) -> Check:
     """See whether the system lets an audio thread run before others."""
-    from ..realtime import raise_priority
+    from ..live.realtime import raise_priority
 
     name = "priority"
     if sys.platform != "linux":

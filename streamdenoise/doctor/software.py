@@ -77,7 +77,7 @@ def interpreter() -> Check:
 
 def portaudio() -> Check:
     """Look for PortAudio, through which live reaches the devices."""
-    from ..portaudio import load_sounddevice
+    from ..live.portaudio import load_sounddevice
 
     try:
         sd = load_sounddevice()

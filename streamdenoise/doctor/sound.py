@@ -10,7 +10,7 @@ from ..errors import DeviceError, RuntimeMissingError, StreamDenoiseError
 from .check import Check
 
 if TYPE_CHECKING:
-    from ..devices import Device, Kind
+    from ..live.devices import Device, Kind
 
 __all__ = ["default_source", "devices", "left_overs", "server"]
 
@@ -20,7 +20,7 @@ _NATIVE = {"darwin": "Core Audio", "win32": "Windows audio"}
 
 def server(cards: Path = _CARDS) -> Check:
     """Look for PulseAudio or PipeWire, or ALSA alone."""
-    from .. import pactl
+    from ..virtual import pactl
 
     name = "sound server"
     if sys.platform in _NATIVE:
@@ -57,8 +57,8 @@ def _has_card(cards: Path) -> bool:
 
 def default_source() -> Check:
     """See whether the default microphone of the server is one, and is open."""
-    from .. import pactl
-    from ..micparts import is_ours
+    from ..virtual import pactl
+    from ..virtual.parts import is_ours
 
     name = "default microphone"
     try:
@@ -99,8 +99,8 @@ def devices(kind: Kind, wanted: str | int | None = None) -> Check:
     wanted
         As for live.
     """
-    from ..devices import candidate_rates, find_device, list_devices, refusal
-    from ..portaudio import load_sounddevice, quiet_stderr
+    from ..live.devices import candidate_rates, find_device, list_devices, refusal
+    from ..live.portaudio import load_sounddevice, quiet_stderr
 
     try:
         sd = load_sounddevice()
@@ -143,7 +143,7 @@ def _brief(device: Device) -> str:
 
 def left_overs() -> Check:
     """Look for virtual microphones whose process is gone, or that are half there."""
-    from ..micparts import find_all
+    from ..virtual.parts import find_all
 
     name = "virtual microphones"
     try:

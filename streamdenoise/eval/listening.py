@@ -12,8 +12,8 @@ import soundfile as sf
 
 from streamdenoise.constants import GRID_RATE
 from streamdenoise.eval.reportcard import Pair, enhancer, load_pairs, score
-from streamdenoise.picture import png, spectrogram, strip
-from streamdenoise.report import Entry, Report, Track
+from streamdenoise.show.picture import png, spectrogram, strip
+from streamdenoise.show.report import Entry, Report, Track
 
 Audio = npt.NDArray[np.float32]
 

@@ -1,0 +1,1 @@
+"""Recordings: every format that is read and written, with its tags and tracks."""

@@ -1,0 +1,428 @@
+"""Writing videos and other containers: new sound, all else untouched, through PyAV."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
+
+import numpy as np
+
+from ..errors import AudioFormatError, OutputError
+from ..names import shown
+from .avcodecs import av_module, choose_encoder
+from .avread import AvReader, AvTrack, open_container
+from .avtrack import EncodedTrack, VorbisTrack, make_track
+from .editlist import hide_delay
+from .formats import OutputFormat
+from .info import AudioInfo
+from .target import PartFile
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["AvWriter"]
+
+_MP4: Final = ("mp4", "mov", "ipod", "3gp")
+_OF_THE_FILE: Final = (
+    "encoder",
+    "major_brand",
+    "minor_version",
+    "compatible_brands",
+    "duration",
+)
+_LARGEST_SCALE: Final = 10_000_000
+
+
+@dataclass(frozen=True)
+class _Copy:
+    """A stream that is taken over as it is."""
+
+    source: int
+    stream: Any
+
+
+class AvWriter:
+    """Write a container so that it appears complete or not at all.
+
+    Sound is encoded as it comes, track after track, and kept in temporary files; at
+    the end all streams are put together in the order of their times.
+
+    Parameters
+    ----------
+    output
+        Path and format, from `formats.output_format`.
+    source
+        The container whose picture, subtitles, chapters, attachments, tags and other
+        sound tracks are to be taken over, or None.
+    info
+        What the (first) sound track is.
+    force
+        Replace an existing file.
+    tags
+        Title, artist and the like, if there is no `source`.
+
+    Attributes
+    ----------
+    notes : list of str
+        What is to be said of the result, a sentence each.
+
+    Raises
+    ------
+    OutputError
+        If the target exists and `force` is false, cannot be written, or what is to
+        be in it does not go into such a container.
+    """
+
+    def __init__(
+        self,
+        output: OutputFormat,
+        source: AvReader | None,
+        info: AudioInfo,
+        *,
+        force: bool = False,
+        tags: dict[str, str] | None = None,
+    ) -> None:
+        self.output = output
+        self.notes: list[str] = []
+        self._source = source
+        self._part = PartFile(output.path, force=force)
+        self._file: BinaryIO | None = None
+        self._container: Any = None
+        self._current = 0
+        self._tracks: list[EncodedTrack | VorbisTrack] = []
+        self._copies: list[_Copy] = []
+        self._sources: tuple[AvTrack, ...] = () if source is None else source.tracks
+        rates = [track.info.sample_rate for track in self._sources] or [
+            info.sample_rate
+        ]
+        try:
+            self._container = self._open(rates)
+            if source is None:
+                self._add_new(info)
+                self._container.metadata.update(tags or {})
+            else:
+                self._take_over(source)
+        except OSError as error:
+            self._discard()
+            raise self._part.failure(error) from error
+        except BaseException:
+            self._discard()
+            raise
+
+    def _open(self, rates: list[int]) -> Any:
+        av = av_module()
+        self._file = self._part.path.open("r+b")
+        options = {}
+        if self.output.format in _MP4:
+            # Lengths are counted in the movie's time: milliseconds are too coarse.
+            scale = math.lcm(*rates)
+            scale = scale if scale <= _LARGEST_SCALE else max(rates)
+            options["movie_timescale"] = str(scale)
+            tags = self._source.tags if self._source is not None else {}
+            if any(key.startswith("com.") for key in tags):
+                options["movflags"] = "use_metadata_tags"
+        return av.open(
+            self._file, "w", format=self.output.format, container_options=options
+        )
+
+    def _add_new(self, info: AudioInfo) -> None:
+        av = av_module()
+        bits = {"PCM_16": 16, "PCM_S8": 16, "PCM_U8": 16}.get(info.subtype, 24)
+        layout = _default_layout(av, info.channels)
+        self._add_track("", info.sample_rate, layout, 0, bits)
+
+    def _add_track(
+        self, codec: str, sample_rate: int, layout: str, bit_rate: int, bits: int
+    ) -> EncodedTrack | VorbisTrack:
+        av = av_module()
+        choice = choose_encoder(codec, self.output.format, sample_rate)
+        if choice is None:
+            raise OutputError(
+                f"cannot write {shown(self.output.path)}: no sound of {sample_rate} Hz "
+                f"goes into a .{self.output.path.suffix.lstrip('.')} file; name a .mkv "
+                "or .wav file"
+            )
+        for name in _like(av, layout):
+            files = (self._part.another(), self._part.another())
+            try:
+                track = make_track(
+                    self._container,
+                    choice.name,
+                    self.output.format,
+                    files,
+                    sample_rate,
+                    name,
+                    bit_rate,
+                    bits,
+                )
+            except (av.error.FFmpegError, ValueError) as error:
+                why = error
+                continue
+            self._tracks.append(track)
+            return track
+        raise OutputError(
+            f"cannot write {shown(self.output.path)}: {choice.codec} does not take "
+            f"{layout} sound of {sample_rate} Hz ({_reason(why)}); name a .mkv or .wav "
+            "file"
+        )
+
+    def _take_over(self, source: AvReader) -> None:
+        """Make a stream for each one of the source, in its order."""
+        self._container.metadata.update(
+            {k: v for k, v in source.tags.items() if k.lower() not in _OF_THE_FILE}
+        )
+        ours = {track.coding.index: track for track in self._sources}
+        with open_container(source.path) as container:
+            for stream in container.streams:
+                track = ours.get(stream.index)
+                if track is None:
+                    self._copy(stream)
+                    continue
+                coding = track.coding
+                made = self._add_track(
+                    coding.codec,
+                    track.info.sample_rate,
+                    coding.layout,
+                    coding.bit_rate,
+                    coding.bits,
+                )
+                _dress(made.stream, stream)
+            with contextlib.suppress(Exception):
+                chapters = container.chapters()
+                if chapters:
+                    self._container.set_chapters(chapters)
+
+    def _copy(self, stream: Any) -> None:
+        av = av_module()
+        # The text track of MP4 chapters is made anew from the chapters.
+        if stream.type == "data":
+            return
+        try:
+            made = self._container.add_stream_from_template(stream, opaque=True)
+        except (ValueError, av.error.FFmpegError) as error:
+            what = {"video": "picture", "subtitle": "subtitles"}.get(
+                stream.type, stream.type
+            )
+            raise OutputError(
+                f"cannot write {shown(self.output.path)}: its {what} does not go into "
+                f"a .{self.output.path.suffix.lstrip('.')} file as it is; keep the "
+                "input's extension, or name a .mkv file"
+            ) from error
+        _dress(made, stream)
+        if stream.type != "attachment":
+            self._copies.append(_Copy(stream.index, made))
+        if stream.codec_context is not None and self._same_kind():
+            with contextlib.suppress(Exception):
+                made.codec_context.codec_tag = stream.codec_context.codec_tag
+
+    def _same_kind(self) -> bool:
+        muxer = self._source.muxer if self._source is not None else ""
+        return muxer == self.output.format or (
+            muxer == "mov" and self.output.format in _MP4
+        )
+
+    def write(self, block: NDArray[np.float32], track: int = 0) -> None:
+        """Append a block of shape (n, channels) to a track.
+
+        Tracks come one after the other.
+
+        Raises
+        ------
+        OutputError
+            If the disk is full or the file system refuses.
+        """
+        av = av_module()
+        try:
+            while self._current < track:
+                self._tracks[self._current].finish()
+                self._current += 1
+            if not len(block):
+                return
+            target = self._tracks[track]
+            if self._sources:
+                target.start = self._sources[track].start
+            target.write(block)
+        except (OSError, av.error.FFmpegError) as error:
+            raise self._failure(error) from error
+
+    def close(self) -> None:
+        """Put all streams together, and the file in place under its name.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be completed, or the target has appeared meanwhile.
+        """
+        av = av_module()
+        try:
+            try:
+                for track in self._tracks[self._current :]:
+                    track.finish()
+                self._mux()
+                self._container.close()
+                self._container = None
+                self._mark_delays()
+                for track in self._tracks:
+                    track.close()
+                if self._file is not None:
+                    self._file.close()
+            except (OSError, av.error.FFmpegError, ValueError) as error:
+                raise self._failure(error) from error
+            self._check()
+            self._part.place()
+        except BaseException:
+            self._discard()
+            raise
+
+    def _check(self) -> None:
+        """Refuse a result that nobody could read, such as raw AAC of one packet."""
+        try:
+            with open_container(self._part.path) as container:
+                whole = len(container.streams.audio) >= len(self._tracks)
+        except AudioFormatError:
+            whole = False
+        if not whole:
+            raise OutputError(
+                f"cannot write {shown(self.output.path)}: with so little sound in it "
+                f"it is no {self.output.format} file that can be read; name a .wav "
+                "file; nothing was left behind"
+            )
+
+    def _mux(self) -> None:
+        rows = [track.packets() for track in self._tracks]
+        waiting = [next(row, None) for row in rows]
+
+        def sound_until(time: float) -> None:
+            while True:
+                times = [math.inf if p is None else _time(p) for p in waiting]
+                first = min(range(len(times)), key=times.__getitem__, default=-1)
+                if first < 0 or times[first] > time or waiting[first] is None:
+                    return
+                self._container.mux(waiting[first])
+                waiting[first] = next(rows[first], None)
+
+        for packet in self._copied():
+            time = _time(packet)
+            if time > -math.inf:
+                sound_until(time)
+            self._container.mux(packet)
+        sound_until(math.inf)
+
+    def _copied(self) -> Iterator[Any]:
+        if self._source is None or not self._copies:
+            return
+        targets = {copy.source: copy.stream for copy in self._copies}
+        with open_container(self._source.path) as container:
+            streams = [container.streams[index] for index in targets]
+            av = av_module()
+            in_mp4 = self.output.format in _MP4
+            packets = container.demux(*streams)
+            while True:
+                try:
+                    packet = next(packets, None)
+                except IndexError:
+                    # PyAV stumbles over a stream that appears in the middle.
+                    packets = container.demux(*streams)
+                    continue
+                except (av.error.FFmpegError, OSError):
+                    self.notes.append(
+                        "the input is cut short; so are picture and subtitles"
+                    )
+                    return
+                if packet is None:
+                    return
+                # The end of each stream comes as an empty packet.
+                if packet.size == 0 and packet.dts is None:
+                    continue
+                # Pauses between the lines of MP4 subtitles, which its writer makes.
+                if in_mp4 and packet.size == 2 and bytes(packet) == b"\0\0":
+                    continue
+                packet.stream = targets[packet.stream.index]
+                yield packet
+
+    def _mark_delays(self) -> None:
+        if self.output.format not in _MP4 or self._file is None:
+            return
+        late = {
+            track.stream.index: track.delay
+            for track in self._tracks
+            if track.delay and track.start > track.delay
+        }
+        rates = {
+            t.stream.index: s.info.sample_rate
+            for t, s in zip(self._tracks, self._sources, strict=False)
+        }
+        if late:
+            self._file.flush()
+            hide_delay(self._file, late, rates)
+
+    def _failure(self, error: BaseException) -> OutputError:
+        if isinstance(error, OSError) and error.errno and error.errno < 200:
+            return self._part.failure(error)
+        name = shown(self.output.path)
+        return OutputError(
+            f"cannot write {name}: FFmpeg's writer for {self.output.format} refuses "
+            f"what is to be in it ({_reason(error)}); name a .mkv file; nothing was "
+            "left behind"
+        )
+
+    def _discard(self) -> None:
+        with contextlib.suppress(Exception):
+            for track in self._tracks:
+                track.close()
+        # Closing a container writes its end; into a closed file it cannot.
+        if self._file is not None:
+            self._file.close()
+        with contextlib.suppress(Exception):
+            if self._container is not None:
+                self._container.close()
+        self._part.discard()
+
+    def __enter__(self) -> AvWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self._discard()
+
+
+def _dress(made: Any, stream: Any) -> None:
+    """Give a stream the name, language and standing of another."""
+    made.metadata.update({k: v for k, v in stream.metadata.items() if k != "encoder"})
+    with contextlib.suppress(Exception):
+        made.disposition = stream.disposition
+
+
+def _time(packet: Any) -> float:
+    stamp = packet.dts if packet.dts is not None else packet.pts
+    return -math.inf if stamp is None else float(stamp * packet.time_base)
+
+
+def _like(av: Any, layout: str) -> list[str]:
+    """Return a layout and those of as many channels that may stand for it."""
+    channels = av.AudioLayout(layout).nb_channels
+    twins = {"5.1(side)": "5.1", "5.1": "5.1(side)", "quad(side)": "quad"}
+    names = [layout, twins.get(layout, layout), _default_layout(av, channels)]
+    return list(dict.fromkeys(names))
+
+
+def _default_layout(av: Any, channels: int) -> str:
+    usual = ("mono", "stereo", "2.1", "4.0", "5.0", "5.1", "6.1", "7.1")
+    if channels <= len(usual):
+        return usual[channels - 1]
+    return f"{channels} channels"
+
+
+def _reason(error: BaseException) -> str:
+    return str(getattr(error, "strerror", None) or error).split("\n")[0]

@@ -1,0 +1,186 @@
+"""Which format a result is stored in: the input's where it can be written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from ..errors import OutputError
+from ..names import shown
+from .avcodecs import MUXERS, choose_encoder
+from .info import AudioInfo, soundfile_module
+from .riff import UNKNOWN_SIZE
+
+__all__ = ["OutputFormat", "output_format"]
+
+
+@dataclass(frozen=True)
+class OutputFormat:
+    """How a result is stored.
+
+    Attributes
+    ----------
+    format, subtype, endian
+        In libsndfile's words, or in FFmpeg's where PyAV writes.
+    path
+        The file to write; its extension differs from what was asked for where the
+        input's format cannot be written.
+    note
+        A sentence if the format is not the input's although nobody asked for
+        another, else empty.
+    backend
+        What writes it: ``libsndfile`` or ``PyAV``.
+    """
+
+    format: str
+    subtype: str
+    endian: str
+    path: Path
+    note: str = ""
+    backend: str = "libsndfile"
+
+
+_BY_EXTENSION: Final = {
+    "wav": "WAV",
+    "wave": "WAV",
+    "flac": "FLAC",
+    "ogg": "OGG",
+    "oga": "OGG",
+    "opus": "OGG",
+    "mp3": "MP3",
+    "aif": "AIFF",
+    "aiff": "AIFF",
+    "aifc": "AIFF",
+    "au": "AU",
+    "snd": "AU",
+    "caf": "CAF",
+    "w64": "W64",
+    "rf64": "RF64",
+}
+
+_LOSSLESS: Final = {
+    "DOUBLE": ("DOUBLE", "FLOAT", "PCM_24", "PCM_16"),
+    "FLOAT": ("FLOAT", "PCM_24", "PCM_16"),
+    "PCM_32": ("PCM_32", "PCM_24", "PCM_16"),
+    "PCM_24": ("PCM_24", "PCM_16"),
+    "PCM_U8": ("PCM_U8", "PCM_S8", "PCM_16"),
+    "PCM_S8": ("PCM_S8", "PCM_U8", "PCM_16"),
+    # libsndfile crashes while it writes ALAC on a disk that becomes full.
+    "ALAC_32": ("PCM_32", "PCM_24", "PCM_16"),
+    "ALAC_24": ("PCM_24", "PCM_16"),
+    "ALAC_20": ("PCM_24", "PCM_16"),
+    "ALAC_16": ("PCM_16",),
+}
+
+
+def output_format(info: AudioInfo, target: Path, *, explicit: bool) -> OutputFormat:
+    """Choose how the result of a file is stored.
+
+    Parameters
+    ----------
+    info
+        The input.
+    target
+        Where the result is to go.
+    explicit
+        A person named `target`, extension included. Then its extension decides, and
+        a format that cannot be written is an error; otherwise WAV is taken instead.
+
+    Returns
+    -------
+    OutputFormat
+
+    Raises
+    ------
+    OutputError
+        If the extension that was named stands for no format that can be written.
+    """
+    extension = target.suffix.lower().lstrip(".")
+    same = extension == info.path.suffix.lower().lstrip(".") or not extension
+    by_av = extension in MUXERS or (same and extension not in _BY_EXTENSION)
+    if by_av and (info.backend == "PyAV" or not same):
+        return _container_format(info, target, extension)
+    if not same and extension not in _BY_EXTENSION:
+        raise OutputError(
+            f"cannot write {shown(target)}: .{shown(extension)} is no format known "
+            f"here; use one of {', '.join((*_BY_EXTENSION, *MUXERS))}"
+        )
+    # An .ogg with a picture, say, or an .mp3 that only FFmpeg can read.
+    same = same and info.backend != "PyAV"
+    container = info.format if same else _BY_EXTENSION.get(extension, "WAV")
+    wanted = _LOSSLESS.get(info.subtype, (info.subtype, "PCM_16"))
+    if extension == "opus" and not same:
+        wanted = ("OPUS",)
+    found = _first_writable(container, wanted, info)
+    if found is not None:
+        subtype, endian = found
+        note = ""
+        if same and subtype != info.subtype:
+            note = f"{info.subtype} cannot be written; {subtype} was written instead"
+        if container == "WAV" and info.channel_mask and info.channels > 2:
+            container = "WAVEX"
+        container = _wide_enough(container, subtype, info)
+        return OutputFormat(container, subtype, endian, target, note)
+    if explicit:
+        raise OutputError(
+            f"cannot write {shown(target)}: libsndfile here does not write "
+            f"{container} with {info.subtype}; name a .wav or .flac file"
+        )
+    subtype, endian = _first_writable("WAV", wanted, info) or ("PCM_16", "FILE")
+    return OutputFormat(
+        "WAV",
+        subtype,
+        endian,
+        target.with_suffix(".wav"),
+        f"{container} with {info.subtype} cannot be written; WAV was written instead",
+    )
+
+
+def _container_format(info: AudioInfo, target: Path, extension: str) -> OutputFormat:
+    """Choose how PyAV stores the result; the extension says the container."""
+    muxer = MUXERS.get(extension, info.format)
+    if not extension or extension not in MUXERS:
+        muxer = _BY_DEMUXER.get(info.format, info.format)
+    try:
+        choice = choose_encoder(info.codec, muxer, info.sample_rate)
+    except ValueError:
+        choice = None
+    if choice is None:
+        raise OutputError(
+            f"cannot write {shown(target)}: no sound of {info.sample_rate} Hz goes "
+            "into such a file; name a .mkv or .wav file"
+        )
+    return OutputFormat(muxer, choice.codec, "FILE", target, choice.note, "PyAV")
+
+
+_BY_DEMUXER: Final = {"mov": "mp4", "aac": "adts"}
+"""FFmpeg's writers whose names are not those of its readers."""
+
+
+def _first_writable(
+    container: str, subtypes: tuple[str, ...], info: AudioInfo
+) -> tuple[str, str] | None:
+    sf = soundfile_module()
+    fallback = sf.default_subtype(container)
+    for subtype in (*subtypes, *([fallback] if fallback else [])):
+        for endian in dict.fromkeys((info.endian, "FILE")):
+            if sf.check_format(container, subtype, endian):
+                return subtype, endian
+    return None
+
+
+def _wide_enough(container: str, subtype: str, info: AudioInfo) -> str:
+    # A plain WAV counts its bytes in 32 bits; RF64 is the same file with 64.
+    size = bytes_per_sample(subtype)
+    if container in ("WAV", "WAVEX") and (
+        info.frames * info.channels * size > UNKNOWN_SIZE - (1 << 20)
+    ):
+        return "RF64"
+    return container
+
+
+def bytes_per_sample(subtype: str) -> int:
+    """Return how many bytes a plain sample takes; 2 for what is no plain sample."""
+    sizes = {"DOUBLE": 8, "FLOAT": 4, "PCM_32": 4, "PCM_24": 3}
+    return sizes.get(subtype, 1 if subtype in ("PCM_U8", "PCM_S8") else 2)

@@ -1,0 +1,154 @@
+"""A writer that brings sound to a loudness on its way into a file."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from .formats import OutputFormat
+from .info import BLOCK_FRAMES, AudioInfo
+from .loudness import LoudnessMeter, gain_for
+from .target import PartFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["LoudnessWriter"]
+
+
+class _Writes(Protocol):
+    notes: list[str]
+
+    def write(self, block: NDArray[np.float32], track: int = 0) -> None: ...
+
+    def close(self) -> None: ...
+
+    def __exit__(self, *what: Any) -> None: ...
+
+
+class LoudnessWriter:
+    """A writer that brings each track to a loudness on its way to another writer.
+
+    Sound is kept in a temporary file as it comes and measured. At the end the gain is
+    known, and it goes on into the format that was asked for: the whole is encoded once.
+
+    Parameters
+    ----------
+    writer
+        What writes the result; it is closed by this one.
+    output
+        Path and format of the result.
+    infos
+        What each track is.
+    wanted
+        For each track, what gives the loudness in LUFS once all of it has been heard.
+    force
+        As for the writer.
+
+    Attributes
+    ----------
+    notes : list of str
+        Those of the writer, and where a loudness cannot be reached.
+
+    Raises
+    ------
+    RuntimeMissingError
+        If pyloudnorm is not installed.
+    OutputError
+        If nothing can be written beside the target.
+    """
+
+    def __init__(
+        self,
+        writer: _Writes,
+        output: OutputFormat,
+        infos: Sequence[AudioInfo],
+        wanted: Sequence[Callable[[], float]],
+        *,
+        force: bool = False,
+    ) -> None:
+        self.output = output
+        self.notes: list[str] = []
+        self._writer, self._wanted = writer, wanted
+        self._channels = [info.channels for info in infos]
+        try:
+            self._meters = [
+                LoudnessMeter(info.sample_rate, info.channels, info.channel_mask)
+                for info in infos
+            ]
+            self._part = PartFile(output.path, force=force)
+        except BaseException as error:
+            writer.__exit__(type(error), error, None)
+            raise
+        self._file = self._part.path.open("w+b")
+        self._counts = [0] * len(infos)
+
+    def write(self, block: NDArray[np.float32], track: int = 0) -> None:
+        """Append a block of shape (n, channels) to a track, one after the other.
+
+        Raises
+        ------
+        OutputError
+            If the disk is full or the file system refuses.
+        """
+        self._meters[track].push(block)
+        self._counts[track] += len(block)
+        try:
+            self._file.write(np.ascontiguousarray(block, np.float32).tobytes())
+        except OSError as error:
+            raise self._part.failure(error) from error
+
+    def close(self) -> None:
+        """Give all sound its gain and complete the result."""
+        try:
+            self._file.seek(0)
+            for track, count in enumerate(self._counts):
+                gain, note = gain_for(self._meters[track], self._wanted[track]())
+                which = f"sound track {track + 1}: " if len(self._counts) > 1 else ""
+                if count and note:
+                    self.notes.append(which + note)
+                self._pass_on(track, count, np.float32(gain))
+            self._writer.close()
+            self.notes += self._writer.notes
+        except OSError as error:
+            self._stop(error)
+            raise self._part.failure(error) from error
+        except BaseException as error:
+            self._stop(error)
+            raise
+        self._clean()
+
+    def _pass_on(self, track: int, count: int, gain: np.float32) -> None:
+        channels = self._channels[track]
+        while count:
+            take = min(count, BLOCK_FRAMES)
+            raw = self._file.read(4 * take * channels)
+            block = np.frombuffer(raw, np.float32).reshape(-1, channels) * gain
+            self._writer.write(block, track)
+            count -= take
+
+    def _stop(self, error: BaseException) -> None:
+        self._writer.__exit__(type(error), error, None)
+        self._clean()
+
+    def _clean(self) -> None:
+        self._file.close()
+        self._part.discard()
+
+    def __enter__(self) -> LoudnessWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self.close()
+        else:
+            self._stop(error)

@@ -1,0 +1,259 @@
+"""Reading sound files in blocks: any format libsndfile knows.
+
+`AudioReader` yields float32 blocks and never holds the whole file. It reads what is
+there of a file that is cut short or whose header lies, and says so in its notes.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from ..errors import AudioFormatError
+from ..names import shown
+from .info import (
+    BLOCK_FRAMES,
+    MAX_CHANNELS,
+    AudioInfo,
+    SampleCounter,
+    check_length,
+    check_readable,
+    check_stream,
+    native_name,
+    soundfile_module,
+)
+from .riff import UNKNOWN_SIZE, PatchedWav, WavLayout, scan_wav
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+__all__ = ["MAX_CHANNELS", "AudioInfo", "AudioReader", "check_stream"]
+
+_UNKNOWN_FORMAT: Final = 1  # libsndfile's SF_ERR_UNRECOGNISED_FORMAT
+
+
+class AudioReader:
+    """Read a sound file block by block.
+
+    Use it as a context manager and iterate over it.
+
+    Parameters
+    ----------
+    path
+        A regular file.
+    block_frames
+        Samples per channel of a block.
+
+    Attributes
+    ----------
+    info : AudioInfo
+    position : int
+        Samples per channel read so far.
+    counter : SampleCounter
+        What was odd about the samples so far.
+    tracks : tuple of AudioReader
+        Just this one: a sound file has one track.
+    notes : list of str
+        What is odd about the file, a sentence each; complete after the last block.
+
+    Raises
+    ------
+    AudioFormatError
+        If there is no such file, it holds no audio, cannot be decoded, or has a
+        rate or channel count that cannot be processed.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], block_frames: int = BLOCK_FRAMES
+    ) -> None:
+        self.path = Path(path)
+        self.position = 0
+        self.counter = SampleCounter()
+        self.notes: list[str] = []
+        self._block_frames = block_frames
+        self._expected = 0
+        self._mask = 0
+        self._patched: PatchedWav | None = None
+        check_readable(self.path)
+        self._file = self._open()
+        f = self._file
+        self.info = AudioInfo(
+            self.path,
+            f.samplerate,
+            f.channels,
+            f.frames,
+            f.format,
+            f.subtype,
+            f.endian,
+            channel_mask=self._mask,
+        )
+        self._expected = max(self._expected, f.frames)
+        try:
+            name = shown(self.path)
+            check_stream(f.samplerate, f.channels, name)
+            size = self.path.stat().st_size
+            check_length(f.frames, size, f.samplerate, name)
+            if f.frames == 0:
+                raise AudioFormatError(
+                    f"{name} holds no audio: its length is 0 samples"
+                )
+        except AudioFormatError:
+            f.close()
+            raise
+
+    @property
+    def tracks(self) -> tuple[AudioReader, ...]:
+        """The tracks of the file: this one."""
+        return (self,)
+
+    def _open(self) -> Any:
+        """Open the file with libsndfile, around the lies of a WAV header."""
+        sf = soundfile_module()
+        name = shown(self.path)
+        with self.path.open("rb") as raw:
+            layout = scan_wav(raw)
+        source: Any = native_name(self.path)
+        if layout is not None:
+            check_stream(layout.header.sample_rate, layout.header.channels, name)
+            self._mask = layout.header.channel_mask
+            source = self._heed(layout, source)
+        try:
+            return sf.SoundFile(source)
+        except TypeError as error:  # .raw: soundfile wants rate and channels
+            raise AudioFormatError(
+                f"{name} holds raw samples without a header; give their format to: "
+                "streamdenoise pipe --rate R --channels C --format s16le < IN > OUT"
+            ) from error
+        except sf.LibsndfileError as error:
+            refusal = AudioFormatError(_why_unreadable(self.path, error))
+            refusal.unknown = error.code == _UNKNOWN_FORMAT
+            raise refusal from error
+
+    def _heed(self, layout: WavLayout, source: Any) -> Any:
+        """Note a header that declares more or less than there is."""
+        header = layout.header
+        align = header.channels * (header.sample_format or _NO_FORMAT).size
+        declared, present = layout.data_declared, layout.data_present
+        if layout.undeclared > declared:
+            self.notes.append(
+                f"its header declares {declared // align} samples, but more audio "
+                "follows; all of it was denoised"
+            )
+            size = min(present, UNKNOWN_SIZE - 64)
+            self._patched = PatchedWav(self.path, layout.data_offset - 4, size)
+            return self._patched
+        if header.data_bytes is not None and present < header.data_bytes:
+            self._expected = header.data_bytes // align
+        return source
+
+    def seek(self, frame: int) -> None:
+        """Go to a sample, counted per channel from 0, from where to read on.
+
+        Raises
+        ------
+        AudioFormatError
+            If the file cannot be read from there.
+        """
+        sf = soundfile_module()
+        try:
+            self._file.seek(frame)
+        except (sf.LibsndfileError, ValueError, OverflowError) as error:
+            raise AudioFormatError(
+                f"{shown(self.path)} cannot be read from sample {frame} on: it is "
+                "shorter, or damaged"
+            ) from error
+        self.position = frame
+
+    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        """Yield blocks of shape (n, channels), n <= `block_frames`.
+
+        The array is used again for the next block. NaN and infinities are replaced
+        by silence and counted.
+        """
+        buffer = np.empty((self._block_frames, self.info.channels), np.float32)
+        while True:
+            count, damage = self._fill(buffer)
+            block = buffer[:count]
+            if count:
+                self.counter.count(block)
+                self.position += count
+                yield block
+            if damage or not count:
+                self._finish(damage)
+                return
+
+    def _fill(self, buffer: NDArray[np.float32]) -> tuple[int, str]:
+        """Read into `buffer`; return the frames read and what went wrong."""
+        sf = soundfile_module()
+        # A damaged file may yield part of a block and then fail: the marks tell
+        # how far it got. NaNs of the file itself only occur in sound float files.
+        buffer.fill(np.nan)
+        try:
+            return len(self._file.read(out=buffer)), ""
+        except sf.LibsndfileError as error:
+            missing = np.isnan(buffer).all(axis=1)
+            count = int(missing.argmax()) if missing.any() else len(buffer)
+            if not count and not self.position:
+                raise AudioFormatError(_why_unreadable(self.path, error)) from error
+            return count, "its data is damaged"
+
+    def _finish(self, damage: str) -> None:
+        rate = self.info.sample_rate
+        if self.position == 0:
+            raise AudioFormatError(
+                f"{shown(self.path)} holds no audio that can be decoded; it is damaged "
+                "or cut short"
+            )
+        if self.position < self._expected:
+            self.notes.append(
+                f"{damage or 'it is cut short'}: its header declares "
+                f"{self._expected / rate:.2f} s, and the {self.position / rate:.2f} s "
+                "that can be decoded were denoised"
+            )
+        self.notes += self.counter.notes()
+
+    def tags(self) -> dict[str, str]:
+        """Return title, artist and the like, where the file has them."""
+        try:
+            return dict(self._file.copy_metadata())
+        except (AttributeError, UnicodeError):  # soundfile before 0.11; odd bytes
+            return {}
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+        if self._patched is not None:
+            self._patched.close()
+
+    def __enter__(self) -> AudioReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+@dataclass(frozen=True)
+class _NoFormat:
+    size: int = 1
+
+
+_NO_FORMAT: Final = _NoFormat()
+
+
+def _why_unreadable(path: Path, error: Any) -> str:
+    """Put libsndfile's refusal into one sentence that helps."""
+    name = shown(path)
+    reason = str(getattr(error, "error_string", "")).strip().rstrip(".")
+    known = {
+        "Format not recognised": "it is no sound file that libsndfile knows",
+        "Channel count is zero": "its header declares 0 channels",
+        "Too many channels specified": "its header declares too many channels",
+    }
+    why = known.get(reason, "it is damaged, or its header is cut short or wrong")
+    return f"{name} cannot be read as audio: {why}"

@@ -1,0 +1,182 @@
+"""A result that appears under its name complete, or not at all.
+
+Whoever writes does so into a temporary file in the folder of the target, which gets
+its name at the end: an error, a full disk or Ctrl-C leaves nothing half-done behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import shutil
+from pathlib import Path
+
+from ..errors import OutputError
+from ..names import shown
+
+__all__ = ["PartFile", "check_target"]
+
+
+def check_target(path: Path, *, force: bool) -> None:
+    """Refuse a target that must not be written.
+
+    Parameters
+    ----------
+    path
+        Where a file is to be put.
+    force
+        Whether an existing regular file may be replaced.
+
+    Raises
+    ------
+    OutputError
+        If it is a folder, a device or a pipe, or exists and `force` is false.
+    """
+    name = shown(path)
+    try:
+        if path.is_dir():
+            raise OutputError(f"cannot write {name}: it is a folder; name a file in it")
+        if path.exists() and not path.is_file():
+            raise OutputError(
+                f"cannot write {name}: it is no regular file; for a stream use: "
+                "streamdenoise pipe"
+            )
+        if not force and os.path.lexists(path):
+            raise OutputError(
+                f"{name} exists already; add --force to replace it, or choose another "
+                "name with -o"
+            )
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise OutputError(f"cannot write {name}: {reason}") from error
+
+
+class PartFile:
+    """A temporary file beside a target, and its way to the target's name.
+
+    Parameters
+    ----------
+    target
+        Where the result is to be.
+    force
+        Replace what is there.
+
+    Attributes
+    ----------
+    path
+        The temporary file, empty at first.
+    more
+        Further temporary files, to be removed with it whatever comes.
+
+    Raises
+    ------
+    OutputError
+        If the target exists and `force` is false, is no regular file, or nothing can
+        be written beside it.
+    """
+
+    def __init__(self, target: Path, *, force: bool = False) -> None:
+        self.target, self._force = target, force
+        check_target(target, force=force)
+        self.more: list[Path] = []
+        self.path = self._create(".part")
+
+    def another(self) -> Path:
+        """Return a further temporary file, empty, that never gets a name."""
+        path = self._create(".tmp")
+        self.more.append(path)
+        return path
+
+    def _create(self, suffix: str) -> Path:
+        folder, stem = self.target.parent, self.target.name[:64]
+        path = folder / f".{stem}.{secrets.token_hex(4)}{suffix}"
+        try:
+            # Created here and not by a library: never through somebody's link, and
+            # a missing permission comes as an exact error.
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        except (OSError, ValueError) as error:
+            raise self.failure(error) from error
+        return path
+
+    def place(self) -> None:
+        """Give the temporary file the target's name.
+
+        Raises
+        ------
+        OutputError
+            If the target has appeared meanwhile, or the file system refuses.
+        """
+        target = self.target
+        self._remove_more()
+        try:
+            if self._force:
+                check_target(target, force=True)
+                self.path.replace(target)
+                return
+            try:
+                # A link fails where a file has appeared meanwhile; a rename would
+                # replace it.
+                os.link(self.path, target)
+            except FileExistsError:
+                check_target(target, force=False)
+                raise
+            except OSError:  # no hard links here, such as on FAT
+                check_target(target, force=False)
+                self.path.replace(target)
+            else:
+                self.path.unlink()
+        except OSError as error:
+            raise self.failure(error) from error
+
+    def discard(self) -> None:
+        """Remove the temporary file; the target is as it was."""
+        self._remove_more()
+        with contextlib.suppress(OSError):
+            self.path.unlink()
+
+    def _remove_more(self) -> None:
+        while self.more:
+            with contextlib.suppress(OSError):
+                self.more.pop().unlink()
+
+    def failure(self, error: BaseException | None) -> OutputError:
+        """Say why writing failed.
+
+        Parameters
+        ----------
+        error
+            What was raised; None where a library only said that it failed.
+        """
+        folder = self.target.parent
+        if isinstance(error, FileNotFoundError):
+            why = f"there is no folder {shown(folder)}; create it first"
+        elif isinstance(error, NotADirectoryError):
+            why = f"{shown(folder)} is no folder"
+        elif isinstance(error, PermissionError):
+            why = f"no permission to write in {shown(folder)}; choose another with -o"
+        elif isinstance(error, OSError) and error.errno not in _FULL:
+            why = error.strerror or str(error)
+        elif isinstance(error, ValueError):
+            why = str(error)
+        elif _free_bytes(folder) < 1 << 20:
+            why = "the disk is full; free some space or choose another folder with -o"
+        else:
+            why = (
+                "the file system refused more data (is the disk full, or is there a "
+                "limit on file sizes?)"
+            )
+        name = shown(self.target)
+        return OutputError(f"cannot write {name}: {why}; nothing was left behind")
+
+
+# Windows knows no EDQUOT.
+_FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
+
+
+def _free_bytes(folder: Path) -> int:
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return 1 << 62

@@ -1,0 +1,218 @@
+"""Writing sound files with libsndfile, complete or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from ..errors import OutputError
+from ..names import shown
+from .formats import OutputFormat, bytes_per_sample, output_format
+from .info import native_name, soundfile_module
+from .pcm import quantise
+from .riff import UNKNOWN_SIZE
+from .target import PartFile, check_target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+__all__ = ["AudioWriter", "OutputFormat", "check_target", "output_format"]
+
+_SYSTEM_ERROR: Final = 2  # libsndfile's SF_ERR_SYSTEM: a read or write call failed
+
+
+class AudioWriter:
+    """Write a sound file so that it appears complete or not at all.
+
+    Use it as a context manager: leaving it normally puts the file in place, leaving
+    it by an exception (Ctrl-C included) removes what was written.
+
+    Parameters
+    ----------
+    output
+        Path and format, from `output_format`.
+    sample_rate, channels
+        Of the audio.
+    force
+        Replace an existing file.
+    tags
+        Title, artist and the like, as soundfile's ``copy_metadata`` gives them.
+    finish
+        Called with the path of the complete temporary file before it gets its name,
+        to put into it what libsndfile cannot; it returns notes.
+
+    Attributes
+    ----------
+    written : int
+        Samples per channel so far.
+    notes : list of str
+        What is to be said of the result, a sentence each.
+
+    Raises
+    ------
+    OutputError
+        If the target exists and `force` is false, is no regular file, or cannot be
+        written.
+    """
+
+    def __init__(
+        self,
+        output: OutputFormat,
+        sample_rate: int,
+        channels: int,
+        *,
+        force: bool = False,
+        tags: dict[str, str] | None = None,
+        finish: Callable[[Path], list[str]] | None = None,
+    ) -> None:
+        self.output = output
+        self.written = 0
+        self.notes: list[str] = []
+        self._finish = finish
+        self._most = _most_frames(output, channels)
+        self._part = PartFile(output.path, force=force)
+        self._file: Any = None
+        try:
+            self._file = self._open(sample_rate, channels)
+            for key, value in (tags or {}).items():
+                # Not every container takes every tag; none is worth an error.
+                with contextlib.suppress(Exception):
+                    setattr(self._file, key, value)
+        except BaseException:
+            self._discard()
+            raise
+
+    def _open(self, sample_rate: int, channels: int) -> Any:
+        sf = soundfile_module()
+        out = self.output
+        try:
+            return sf.SoundFile(
+                native_name(self._part.path),
+                "w",
+                samplerate=sample_rate,
+                channels=channels,
+                format=out.format,
+                subtype=out.subtype,
+                endian=out.endian,
+            )
+        except (OSError, ValueError) as error:
+            raise self._part.failure(error) from error
+        except sf.LibsndfileError as error:
+            if error.code == _SYSTEM_ERROR:
+                raise self._part.failure(None) from error
+            raise OutputError(
+                f"cannot write {shown(out.path)}: libsndfile refuses {out.format} with "
+                f"{out.subtype}, {channels} channels and {sample_rate} Hz; name a "
+                ".wav file instead"
+            ) from error
+
+    def write(self, block: NDArray[np.float32], track: int = 0) -> None:
+        """Append a block of shape (n, channels).
+
+        Integer formats are rounded to nearest and saturate at full scale; float
+        formats keep what lies above it.
+
+        Parameters
+        ----------
+        block
+            Samples, full scale is 1.
+        track
+            Always 0: a sound file has one track.
+
+        Raises
+        ------
+        OutputError
+            If the disk is full or the file system refuses.
+        """
+        if not len(block):
+            return
+        if track:
+            raise ValueError(f"a sound file has one track; {track} is none")
+        if self.written + len(block) > self._most:
+            raise OutputError(
+                f"cannot write {shown(self.output.path)}: the sound has more than the "
+                "4 GB that a plain WAV header can count; name a .w64 or .rf64 file; "
+                "nothing was left behind"
+            )
+        sf = soundfile_module()
+        try:
+            self._file.write(_as_stored(block, self.output.subtype))
+        except (sf.LibsndfileError, OSError, AssertionError) as error:
+            raise self._part.failure(
+                error if isinstance(error, OSError) else None
+            ) from error
+        self.written += len(block)
+
+    def close(self) -> None:
+        """Finish the file and put it in place under its name.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be completed, or the target has appeared meanwhile.
+        """
+        sf = soundfile_module()
+        try:
+            try:
+                self._file.close()
+                stored = sf.info(native_name(self._part.path)).frames
+            except sf.LibsndfileError as error:
+                raise self._part.failure(None) from error
+            # Some encoders write their last block at the end and report nothing.
+            if stored < self.written:
+                raise self._part.failure(None)
+            if self._finish is not None:
+                try:
+                    self.notes += self._finish(self._part.path)
+                except OSError as error:
+                    raise self._part.failure(error) from error
+            self._part.place()
+        except BaseException:
+            self._discard()
+            raise
+
+    def _discard(self) -> None:
+        if self._file is not None:
+            with contextlib.suppress(Exception):
+                self._file.close()
+        self._part.discard()
+
+    def __enter__(self) -> AudioWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self._discard()
+
+
+def _most_frames(output: OutputFormat, channels: int) -> int:
+    if output.format not in ("WAV", "WAVEX"):
+        return 1 << 62
+    return (UNKNOWN_SIZE - (1 << 20)) // (channels * bytes_per_sample(output.subtype))
+
+
+def _as_stored(block: NDArray[np.float32], subtype: str) -> NDArray[Any]:
+    """Round as the file will hold it; libsndfile itself rounds downwards."""
+    if subtype in ("FLOAT", "DOUBLE"):
+        return block
+    if subtype in ("PCM_S8", "PCM_U8"):
+        return (quantise(block, 8) << 8).astype(np.int16)
+    if subtype == "PCM_16":
+        return quantise(block, 16).astype(np.int16)
+    bits = {"PCM_24": 24, "PCM_32": 32}
+    if subtype in bits:
+        return quantise(block, bits[subtype]) << (32 - bits[subtype])
+    return np.clip(block, -1.0, 1.0)

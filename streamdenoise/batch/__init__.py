@@ -1,0 +1,1 @@
+"""Many recordings: collected, planned, run in processes, written down."""

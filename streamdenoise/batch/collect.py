@@ -1,0 +1,338 @@
+"""Finding inputs: files, folders, patterns, lists and addresses."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+from ..errors import AudioFormatError
+from ..names import shown
+from .plan import DENOISED, Found
+from .urls import is_remote, relative_place, scheme_of, url_name
+
+if TYPE_CHECKING:
+    from .remote import Remote
+
+__all__ = ["SOUND", "VIDEO", "Collected", "collect", "names_from"]
+
+SOUND: Final = frozenset(
+    {"wav", "wave", "flac", "ogg", "oga", "opus", "mp3", "aif", "aiff", "aifc"}
+    | {"au", "snd", "caf", "w64", "rf64"}
+)
+"""Extensions that are looked for in folders; a file that is named may have any."""
+
+VIDEO: Final = frozenset(
+    ("mp4", "m4v", "mkv", "mka", "mov", "webm", "m4a", "aac", "wma", "avi")
+)
+"""The same, where PyAV is installed to read them."""
+
+_HIDDEN: Final = "."
+
+
+@dataclass
+class Collected:
+    """What was found.
+
+    Attributes
+    ----------
+    found
+        Inputs in the order in which they were named, folders sorted by name.
+    notes
+        What was passed over, a sentence each.
+    """
+
+    found: list[Found] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def names_from(stream: BinaryIO, *, null: bool = False) -> Iterator[str]:
+    """Yield the names of a list, one a line, or ended by NUL.
+
+    Parameters
+    ----------
+    stream
+        The list as bytes; names need not be text.
+    null
+        Names are ended by a zero byte, as ``find -print0`` writes them, and may hold
+        newlines.
+    """
+    end = b"\0" if null else b"\n"
+    rest = b""
+    while chunk := stream.read(1 << 16):
+        *whole, rest = (rest + chunk).split(end)
+        yield from _decoded(whole, null)
+    yield from _decoded([rest], null)
+
+
+def _decoded(names: list[bytes], null: bool) -> Iterator[str]:
+    for name in names:
+        clean = name if null else name.rstrip(b"\r")
+        if clean:
+            yield os.fsdecode(clean)
+
+
+def collect(
+    inputs: Iterable[str],
+    *,
+    recursive: bool = False,
+    listed: Iterable[str] = (),
+    output: str | None = None,
+    remote: Callable[[], Remote] | None = None,
+) -> Collected:
+    """Find all inputs.
+
+    A folder that is the only input puts its contents right below the output folder;
+    beside others it keeps its own name there. Names of a list that are relative keep
+    their folders, a pattern keeps those below its first wildcard.
+
+    Parameters
+    ----------
+    inputs
+        Names of files and folders, patterns (``*``, ``?``, ``[]``, ``**``) where no
+        such file exists, and addresses.
+    recursive
+        Look into the folders in folders. Linked folders too, but each only once.
+    listed
+        Names of a list; files and addresses only.
+    output
+        An output folder that is not searched, should it lie among the inputs.
+    remote
+        Makes the client for addresses, when the first one comes up.
+
+    Returns
+    -------
+    Collected
+
+    Raises
+    ------
+    AudioFormatError
+        If a folder or a pattern has no sound files.
+    """
+    names = list(inputs)
+    search = _Search(recursive, output, own_results=output is None, remote=remote)
+    for name in names:
+        search.add(name, alone=len(names) == 1)
+    for name in listed:
+        search.add_listed(name)
+    return search.result()
+
+
+class _Search:
+    def __init__(
+        self,
+        recursive: bool,
+        output: str | None,
+        *,
+        own_results: bool,
+        remote: Callable[[], Remote] | None,
+    ) -> None:
+        self._recursive = recursive
+        self._output = output
+        self._out_id = _folder_id(output) if output else None
+        self._own_results = own_results
+        self._make_remote = remote
+        self._remote: Remote | None = None
+        self._found: list[Found] = []
+        self._passed: dict[str, int] = {}
+        self._kinds = SOUND | VIDEO if find_spec("av") else SOUND
+
+    def result(self) -> Collected:
+        notes = [
+            f"{count} {'file was' if count == 1 else 'files were'} passed over: {why}"
+            for why, count in self._passed.items()
+        ]
+        return Collected(self._found, notes)
+
+    # One name each -----------------------------------------------------------------
+
+    def add(self, name: str, *, alone: bool) -> None:
+        if is_remote(name):
+            self._add_address(name, alone)
+        elif os.path.isdir(name):  # noqa: PTH112
+            self._add_folder(name, alone)
+        elif not os.path.lexists(name) and glob.has_magic(name):
+            self._add_pattern(name)
+        else:
+            place = os.path.basename(name) or "_"  # noqa: PTH119
+            self._found.append(Found(name, PurePosixPath(place)))
+
+    def add_listed(self, name: str) -> None:
+        if is_remote(name):
+            self._found.append(Found(name, self._place(url_name(name), name)))
+            return
+        place = relative_place(os.path.splitdrive(name)[1])
+        if place is None or os.path.isabs(name):  # noqa: PTH117
+            place = PurePosixPath(os.path.basename(name) or "_")  # noqa: PTH119
+        self._found.append(Found(name, place))
+
+    # Folders -----------------------------------------------------------------------
+
+    def _add_folder(self, name: str, alone: bool) -> None:
+        own = os.path.basename(os.path.abspath(name))  # noqa: PTH100, PTH119
+        prefix = PurePosixPath() if alone or not own else PurePosixPath(own)
+        before = len(self._found)
+        self._walk(name, prefix)
+        if len(self._found) > before:
+            return
+        hint = (
+            "check the name"
+            if self._recursive
+            else "add --recursive to look into the folders in it, or name files"
+        )
+        raise AudioFormatError(
+            f"{shown(name)} is a folder without sound files in it; {hint}"
+        )
+
+    def _walk(self, top: str, prefix: PurePosixPath) -> None:
+        # A stack, not recursion: no depth of folders is too much.
+        seen: set[tuple[int, int]] = set()
+        waiting = [(top, prefix)]
+        while waiting:
+            folder, place = waiting.pop()
+            identity = _folder_id(folder)
+            if identity is None or identity in seen:
+                continue
+            seen.add(identity)
+            if identity == self._out_id:
+                continue
+            deeper = []
+            for entry in self._entries(folder):
+                if entry.name.startswith(_HIDDEN):
+                    continue
+                if _is_dir(entry):
+                    deeper.append((entry.path, place / entry.name))
+                elif self._wanted(entry):
+                    self._found.append(Found(entry.path, place / entry.name))
+            if self._recursive:
+                waiting.extend(reversed(deeper))
+
+    def _entries(self, folder: str) -> list[os.DirEntry[str]]:
+        try:
+            with os.scandir(folder) as entries:
+                return sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            self._pass(f"{shown(folder)} cannot be read ({error.strerror})")
+            return []
+
+    def _wanted(self, entry: os.DirEntry[str]) -> bool:
+        stem, kind = _split(entry.name)
+        if kind not in self._kinds:
+            if kind in VIDEO:
+                self._pass(f'.{kind} needs PyAV: pip install "streamdenoise[av]"')
+            return False
+        try:
+            if not entry.is_file():  # a dangling link, a pipe
+                return False
+        except OSError:
+            return False
+        if self._own_results and stem.endswith(DENOISED):
+            original = entry.path[: -len(entry.name)] + stem[: -len(DENOISED)]
+            # The extension may have changed where the input's cannot be written.
+            if any(os.path.exists(f"{original}.{k}") for k in _likely(kind)):  # noqa: PTH110
+                self._pass("it is the result of an earlier run")
+                return False
+        return True
+
+    def _pass(self, why: str) -> None:
+        self._passed[why] = self._passed.get(why, 0) + 1
+
+    # Patterns ----------------------------------------------------------------------
+
+    def _add_pattern(self, pattern: str) -> None:
+        base = _fixed_part(pattern)
+        before = len(self._found)
+        for name in sorted(glob.iglob(pattern, recursive=True)):  # noqa: PTH207
+            stem, _ = _split(os.path.basename(name))  # noqa: PTH119
+            if os.path.isdir(name) or self._is_inside_output(name):  # noqa: PTH112
+                continue
+            if self._own_results and stem.endswith(DENOISED):
+                self._pass("it is the result of an earlier run")
+                continue
+            place = relative_place(os.path.relpath(name, base or os.curdir))
+            self._found.append(Found(name, place or PurePosixPath("_")))
+        if len(self._found) == before:
+            raise AudioFormatError(
+                f"no file fits the pattern {shown(pattern)}; check it, and quote it so "
+                "that the shell leaves it alone"
+            )
+
+    def _is_inside_output(self, name: str) -> bool:
+        if self._output is None or is_remote(self._output):
+            return False
+        top = os.path.realpath(self._output)
+        real = os.path.realpath(name)
+        return real == top or real.startswith(top + os.sep)
+
+    # Addresses ---------------------------------------------------------------------
+
+    def _client(self) -> Remote:
+        if self._remote is None:
+            if self._make_remote is None:
+                raise AudioFormatError("addresses cannot be opened here; name files")
+            self._remote = self._make_remote()
+        return self._remote
+
+    def _add_address(self, url: str, alone: bool) -> None:
+        many = scheme_of(url) not in ("http", "https") and (
+            url.endswith("/") or glob.has_magic(url)
+        )
+        if not many:
+            self._found.append(Found(url, self._place(url_name(url) or "_", url)))
+            return
+        before = len(self._found)
+        own = url_name(url.rstrip("/"))
+        prefix = own + "/" if url.endswith("/") and own and not alone else ""
+        for name, below in self._client().names(url, recursive=self._recursive):
+            if _split(name)[1] in self._kinds or glob.has_magic(url):
+                self._found.append(Found(name, self._place(prefix + below, name)))
+        if len(self._found) == before:
+            raise AudioFormatError(
+                f"there are no sound files at {shown(url)}; check the address, or add "
+                "--recursive to look deeper"
+            )
+
+    def _place(self, text: str, url: str) -> PurePosixPath:
+        place = relative_place(text)
+        if place is None:
+            raise AudioFormatError(
+                f"{shown(url)} has a name that leads out of its folder; copy it under "
+                "another name first"
+            )
+        return place
+
+
+def _folder_id(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)  # noqa: PTH116
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _is_dir(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _split(name: str) -> tuple[str, str]:
+    """Return the stem and the extension in small letters, without its dot."""
+    stem, extension = os.path.splitext(name)  # noqa: PTH122
+    return stem, extension[1:].lower()
+
+
+def _likely(kind: str) -> Iterable[str]:
+    return [kind] if kind != "wav" else sorted(SOUND | VIDEO)
+
+
+def _fixed_part(pattern: str) -> str:
+    """Return the folder of a pattern that stands before its first wildcard."""
+    fixed = re.split(r"[*?\[]", pattern, maxsplit=1)[0]
+    return os.path.dirname(fixed)  # noqa: PTH120

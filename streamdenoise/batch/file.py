@@ -1,0 +1,329 @@
+"""Whole files: read, denoise, write, and say what changed.
+
+The same `Denoiser` as live, fed with large blocks. Its lag is cut off at the start
+and flushed at the end, so that a result lies sample for sample on its input.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from ..audio.file import (
+    AudioInfo,
+    AudioReader,
+    AvTrack,
+    check_target,
+    open_reader,
+    open_writer,
+    output_format,
+)
+from ..audio.levels import LevelMeter
+from ..errors import ModelError, OutputError
+from ..names import shown
+from ..settings import Settings
+from .plan import PlanError, default_target, plan_targets
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..model import StepModel
+    from ..offline import WholeModel
+
+__all__ = [
+    "FileResult",
+    "PlanError",
+    "Tap",
+    "default_target",
+    "denoise_file",
+    "load_any",
+    "plan_targets",
+]
+
+Progress = Callable[[int, int], None]
+"""Called with the samples per channel done so far, and all there are."""
+
+
+class Tap(Protocol):
+    """Hears what goes in and what comes out, such as to draw it."""
+
+    def before(self, block: NDArray[np.float32], sample_rate: int) -> None:
+        """Take in a block of the input, shape (n, channels)."""
+
+    def after(self, block: NDArray[np.float32], sample_rate: int) -> None:
+        """Take in a block of the result."""
+
+
+@dataclass(frozen=True)
+class FileResult:
+    """What became of one file.
+
+    Attributes
+    ----------
+    input, output
+        Paths.
+    seconds
+        Duration of the audio.
+    sample_rate, channels, frames
+        The same in input and output; frames are samples per channel.
+    format, subtype
+        What was written, in libsndfile's words.
+    level_before, level_after
+        RMS level in dBFS.
+    noise_floor_before, noise_floor_after
+        Level of the quietest tenth in dBFS.
+    elapsed
+        Seconds it took, reading and writing included.
+    notes
+        What was odd, a sentence each.
+    """
+
+    input: str
+    output: str
+    seconds: float
+    sample_rate: int
+    channels: int
+    frames: int
+    format: str
+    subtype: str
+    level_before: float
+    level_after: float
+    noise_floor_before: float
+    noise_floor_after: float
+    elapsed: float
+    notes: tuple[str, ...] = ()
+
+    @property
+    def removed(self) -> float:
+        """How far the level went down, in dB."""
+        return self.level_before - self.level_after
+
+    @property
+    def noise_floor_drop(self) -> float:
+        """How far the noise floor went down, in dB."""
+        return self.noise_floor_before - self.noise_floor_after
+
+    @property
+    def times_real_time(self) -> float:
+        """Seconds of audio per second of work."""
+        return self.seconds / self.elapsed if self.elapsed > 0 else 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as plain values for JSON, rounded to what is meant."""
+        values = asdict(self)
+        values["removed"] = self.removed
+        values["noise_floor_drop"] = self.noise_floor_drop
+        values["times_real_time"] = self.times_real_time
+        for key, value in values.items():
+            if isinstance(value, float):
+                values[key] = round(value, 6 if key in ("seconds", "elapsed") else 2)
+        values["input"], values["output"] = shown(self.input), shown(self.output)
+        values["notes"] = list(self.notes)
+        return values
+
+
+def load_any(name_or_path: str | Path | None = None) -> StepModel | WholeModel:
+    """Load a model for files: one for streams, or one that needs the whole file.
+
+    Raises
+    ------
+    ModelError, RuntimeMissingError
+        As for `model.load_model`.
+    """
+    from ..model import find_model, load_model
+    from ..offline import load_whole
+
+    _, card = find_model(name_or_path)
+    if not card.causal:
+        return load_whole(name_or_path)
+    try:
+        return load_model(name_or_path)
+    except ModelError as error:
+        # A file without a card does not say beforehand which kind it is.
+        try:
+            return load_whole(name_or_path)
+        except ModelError:
+            raise error from None
+
+
+def denoise_file(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    model: StepModel | WholeModel | str | Path | None = None,
+    settings: Settings | None = None,
+    *,
+    force: bool = False,
+    explicit: bool = True,
+    substitute: bool = True,
+    link_channels: bool = False,
+    loudness: float | str | None = None,
+    progress: Progress | None = None,
+    tap: Tap | None = None,
+) -> FileResult:
+    """Denoise one file into another.
+
+    Memory does not grow with the length of the file. The result has its rate,
+    channels and length, and lies on it without lag; container and sample format are
+    kept where they can be written, unless the extension of `target` names others.
+
+    Parameters
+    ----------
+    source, target
+        Input file and result. `target` is written to a temporary file beside it and
+        renamed at the end.
+    model
+        A loaded model, a name, or None for the default.
+    settings
+        Strength and the like; None for the defaults.
+    force
+        Replace an existing `target`.
+    explicit
+        A person chose the extension of `target`; see `audiofile.output_format`.
+    substitute
+        Another extension may be taken where the format of the input cannot be
+        written and `explicit` is false.
+    link_channels
+        One gain for all channels, so that the stereo image does not move.
+    loudness
+        Bring the result to this loudness in LUFS, or ``"keep"`` that of the input.
+    progress
+        Called after each block.
+    tap
+        Is handed every block before and after.
+
+    Returns
+    -------
+    FileResult
+
+    Raises
+    ------
+    AudioFormatError, OutputError, ModelError, RuntimeMissingError
+        Each with a sentence for a person. No partial file is left.
+    """
+    begin = time.perf_counter()
+    source, target = Path(source), Path(target)
+    plan_targets([source], target, into_folder=False)
+    with open_reader(source) as reader:
+        info = reader.info
+        output = output_format(info, target, explicit=explicit)
+        if not substitute and output.path != target:
+            raise OutputError(
+                f"cannot write {shown(target)}: its format can only be read here, and "
+                f"{shown(output.path)} is the result of another input; denoise it by "
+                "itself with -o"
+            )
+        check_target(output.path, force=force)
+        if model is None or isinstance(model, (str, Path)):
+            model = load_any(model)
+        rate, channels = info.sample_rate, info.channels
+        before, after = LevelMeter(rate, channels), LevelMeter(rate, channels)
+        more: dict[str, Any] = {} if loudness is None else {"loudness": loudness}
+        with open_writer(output, reader, force=force, **more) as writer:
+            tracks: Sequence[AudioReader | AvTrack] = reader.tracks
+            for number, track in enumerate(tracks):
+                # Figures and pictures are those of the first track.
+                ears = _Ears(before, after, tap, rate) if number == 0 else None
+                blocks = _heard(track, ears, progress)
+                for clean in _denoised(
+                    blocks, model, settings or Settings(), track.info, link_channels
+                ):
+                    if ears is not None:
+                        ears.after(clean)
+                    writer.write(clean, number)
+    first = reader.tracks[0]
+    said = [note for track in reader.tracks for note in track.notes]
+    notes = [*reader.notes, *said, *([output.note] if output.note else [])]
+    notes += writer.notes
+    return FileResult(
+        input=str(source),
+        output=str(output.path),
+        seconds=first.position / rate,
+        sample_rate=rate,
+        channels=channels,
+        frames=first.position,
+        format=output.format,
+        subtype=output.subtype,
+        level_before=before.level,
+        level_after=after.level,
+        noise_floor_before=before.noise_floor,
+        noise_floor_after=after.noise_floor,
+        elapsed=time.perf_counter() - begin,
+        notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+@dataclass
+class _Ears:
+    """What listens to input and result."""
+
+    meter_before: LevelMeter
+    meter_after: LevelMeter
+    tap: Tap | None
+    rate: int
+
+    def before(self, block: NDArray[np.float32]) -> None:
+        self.meter_before.push(block)
+        if self.tap is not None:
+            self.tap.before(block, self.rate)
+
+    def after(self, block: NDArray[np.float32]) -> None:
+        self.meter_after.push(block)
+        if self.tap is not None:
+            self.tap.after(block, self.rate)
+
+
+def _heard(
+    track: AudioReader | AvTrack, ears: _Ears | None, progress: Progress | None
+) -> Iterator[NDArray[np.float32]]:
+    for block in track:
+        if ears is not None:
+            ears.before(block)
+        yield block
+        if progress is not None:
+            progress(track.position, max(track.info.frames, track.position))
+
+
+def _denoised(
+    blocks: Iterable[NDArray[np.float32]],
+    model: StepModel | WholeModel,
+    settings: Settings,
+    info: AudioInfo,
+    link_channels: bool,
+) -> Iterator[NDArray[np.float32]]:
+    """Yield the denoised signal in blocks of shape (n, channels), without lag."""
+    from ..engine import Denoiser
+    from ..offline import WholeModel, denoise_whole
+
+    if isinstance(model, WholeModel):
+        # It hears the end before it does the beginning, so here memory does grow.
+        parts = [block.copy() for block in blocks]
+        yield denoise_whole(
+            np.concatenate(parts),
+            info.sample_rate,
+            model,
+            settings,
+            link_channels=link_channels,
+        )
+        return
+    engine = Denoiser(
+        model,
+        info.sample_rate,
+        info.channels,
+        settings,
+        bulk=True,
+        link_channels=link_channels,
+    )
+    lag = engine.latency_samples
+    for block in blocks:
+        clean = engine.process(block)
+        late = min(lag, len(clean))
+        lag -= late
+        yield clean[late:]
+    # An input shorter than the lag has nothing out yet; the flush holds it all.
+    yield engine.flush().reshape(-1, info.channels)[lag:]

@@ -1,0 +1,223 @@
+"""Sound at addresses: http, https, s3 and gs, by way of local temporary files.
+
+fsspec does the talking. A file is fetched whole before it is worked on, and a result
+is sent when it is complete, so that nothing half-done is ever seen at the other end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from ..errors import AudioFormatError, OutputError, RuntimeMissingError
+from ..names import shown
+from .urls import scheme_of, url_name
+
+__all__ = ["Remote", "clean_workplaces", "workplace"]
+
+T = TypeVar("T")
+
+_TRIES: Final = 4
+_FIRST_WAIT: Final = 0.5
+_PREFIX: Final = "streamdenoise-"
+_NEEDS: Final = {"gs": "gcsfs", "s3": "s3fs", "http": "aiohttp", "https": "aiohttp"}
+
+
+class Remote:
+    """A client for all kinds of addresses; one connection pool for each.
+
+    Parameters
+    ----------
+    wait
+        Called with the seconds to wait before another try.
+    """
+
+    def __init__(self, wait: Callable[[float], None] = time.sleep) -> None:
+        self._wait = wait
+        self._systems: dict[str, Any] = {}
+
+    def names(self, url: str, *, recursive: bool = False) -> Iterator[tuple[str, str]]:
+        """Yield address and place below it of all that lies there.
+
+        Parameters
+        ----------
+        url
+            A folder, ending in ``/``, or a pattern with wildcards.
+        recursive
+            Look into the folders in it too.
+        """
+        system, scheme = self._system(url), scheme_of(url)
+        wild = re.search(r"[*?\[]", url)
+        if wild:
+            base = url[: wild.start()].rpartition("/")[0] + "/"
+            names = self._ask(url, lambda: system.glob(url))
+        else:
+            base, depth = url, None if recursive else 1
+            names = self._ask(url, lambda: system.find(url, maxdepth=depth))
+        start = base.split("://", 1)[1]
+        for name in sorted(names):
+            path = str(name).split("://", 1)[-1]
+            if path.startswith(start) and not path.endswith("/"):
+                yield f"{scheme}://{path}", path[len(start) :]
+
+    def stamp(self, url: str) -> list[Any] | None:
+        """Return what changes when the object does; None if there is none."""
+        system = self._system(url)
+        system.invalidate_cache()
+        try:
+            info = self._ask(url, lambda: system.info(url))
+        except AudioFormatError:
+            return None
+        keys = ("size", "ETag", "etag", "LastModified", "updated")
+        return [str(info[key]) for key in keys if info.get(key) is not None]
+
+    def fetch(self, url: str, folder: Path) -> Path:
+        """Copy an object into a folder, under its own name; return the file."""
+        system = self._system(url)
+        # The name is only for its extension and for sentences; it must be harmless.
+        name = re.sub(r"[^\w.\- ]", "_", url_name(url))[-100:].lstrip(".") or "sound"
+        target = folder / name
+        self._ask(url, lambda: system.get_file(url, str(target)))
+        return target
+
+    def send(self, path: Path, url: str, *, force: bool) -> None:
+        """Put a local file at an address.
+
+        Raises
+        ------
+        OutputError
+            If something is there and `force` is false, or it is refused.
+        """
+        self.check_target(url, force=force)
+        system = self._system(url)
+        try:
+            self._ask(url, lambda: system.put_file(str(path), url))
+        except AudioFormatError as error:
+            raise OutputError(f"cannot write {shown(url)}: {error}") from error
+
+    def check_target(self, url: str, *, force: bool) -> None:
+        """Refuse an address that must not be written; see `send`."""
+        if scheme_of(url) in ("http", "https"):
+            raise OutputError(
+                f"cannot write {shown(url)}: web servers are only read from; name a "
+                "local folder, s3://BUCKET/... or gs://BUCKET/... with -o"
+            )
+        if not force and self.stamp(url) is not None:
+            raise OutputError(
+                f"{shown(url)} exists already; add --force to replace it, or choose "
+                "another name with -o"
+            )
+
+    def _system(self, url: str) -> Any:
+        scheme = scheme_of(url)
+        if scheme not in self._systems:
+            try:
+                import fsspec  # type: ignore[import-untyped,unused-ignore]
+
+                self._systems[scheme] = fsspec.filesystem(scheme)
+            except ImportError as error:
+                extra = _NEEDS[scheme]
+                install = "gcsfs" if extra == "gcsfs" else '"streamdenoise[remote]"'
+                raise RuntimeMissingError(
+                    f"{scheme}:// addresses need fsspec and {extra}; install them "
+                    f"with: pip install {install}"
+                ) from error
+        return self._systems[scheme]
+
+    def _ask(self, url: str, what: Callable[[], T]) -> T:
+        """Try a few times; say in one sentence why it cannot be done."""
+        name = shown(url)
+        for number in range(_TRIES):
+            try:
+                return what()
+            except FileNotFoundError as error:
+                raise AudioFormatError(
+                    f"{name} does not exist; check the address"
+                ) from error
+            except PermissionError as error:
+                raise AudioFormatError(
+                    f"{name} may not be opened with the credentials that are set here"
+                ) from error
+            except OSError as error:
+                if error.filename is not None and error.errno is not None:
+                    raise  # a local file: full disk, no permission
+                failed: Exception = error
+            except Exception as error:  # every backend has exceptions of its own
+                failed = error
+            status = getattr(failed, "status", None)
+            if _is_final(failed) or number == _TRIES - 1:
+                break
+            self._wait(_FIRST_WAIT * 2**number)
+        why = f"the server answered {status}" if status else _one_line(failed)
+        raise AudioFormatError(f"{name} cannot be reached: {why}") from failed
+
+
+def _is_final(error: Exception) -> bool:
+    """Tell whether another try is of no use."""
+    status = getattr(error, "status", None)
+    if isinstance(status, int):
+        return 400 <= status < 500 and status not in (408, 425, 429)
+    return type(error).__name__ in (
+        "NoCredentialsError",
+        "ParamValidationError",
+        "InvalidURL",
+    )
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return shown(text[:200]) or type(error).__name__
+
+
+@contextlib.contextmanager
+def workplace() -> Iterator[Path]:
+    """Give a temporary folder that is removed at the end."""
+    with tempfile.TemporaryDirectory(
+        prefix=f"{_PREFIX}{os.getpid()}-", ignore_cleanup_errors=True
+    ) as folder:
+        yield Path(folder)
+
+
+def clean_workplaces() -> int:
+    """Remove the temporary folders of our processes that were killed.
+
+    Returns
+    -------
+    int
+        How many there were.
+    """
+    count = 0
+    for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
+        match = re.fullmatch(rf"{_PREFIX}(\d+)-\w+", path.name)
+        if match is None or path.is_symlink() or not _is_ours(path):
+            continue
+        if not _is_alive(int(match[1])):
+            shutil.rmtree(path, ignore_errors=True)
+            count += 1
+    return count
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        return os.name == "nt" or path.stat().st_uid == os.getuid()
+    except OSError:
+        return False
+
+
+def _is_alive(number: int) -> bool:
+    if os.name == "nt":  # asking by signal would end it there
+        return True
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

@@ -1,0 +1,242 @@
+"""A batch: many files, in one process or several, with a journal to go on from."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Callable, Generator, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from ..names import shown
+from .jobs import Crash, Done, Step, run_in_processes
+from .journal import Journal, job_key
+from .journals import Journals, clean, name_in, place_of
+from .plan import Job
+from .remote import Remote, clean_workplaces
+from .task import Denoise, Options, Outcome, Work, failed
+from .urls import is_remote
+
+__all__ = ["Batch", "Options", "Outcome"]
+
+_FULL_BYTES: Final = 1 << 20
+
+
+class Batch:
+    """Works through jobs, keeps the journals, and says what became of each.
+
+    Parameters
+    ----------
+    jobs
+        From `plan.make_jobs`.
+    options
+        What is done with each.
+    processes
+        How many work at once; 1 is this process.
+    resume
+        Skip what the journal has as done, replace what was cut off.
+    fail_fast
+        Stop at the first failure.
+    watch
+        Called with a job and its share done, from 0 to 1, now and then.
+
+    Attributes
+    ----------
+    stopped
+        Why the batch ended early, a sentence, else empty.
+    cleaned
+        Temporary files of a killed run that were removed.
+    """
+
+    def __init__(
+        self,
+        jobs: Sequence[Job],
+        options: Options,
+        *,
+        processes: int = 1,
+        resume: bool = False,
+        fail_fast: bool = False,
+        watch: Callable[[Job, float], None] | None = None,
+    ) -> None:
+        self._jobs, self._options = jobs, options
+        self._processes = max(1, min(processes, len(jobs)))
+        self._resume, self._fail_fast = resume, fail_fast
+        self._watch = watch or (lambda job, share: None)
+        keep = resume or (len(jobs) > 1 and bool(jobs[0].root))
+        self._journals = Journals(resume) if keep else None
+        self._remote: Remote | None = None
+        self.stopped = ""
+        self.cleaned = 0
+
+    def planned(self) -> Iterator[tuple[Job, str]]:
+        """Say what would be done with each job, and do nothing.
+
+        Yields
+        ------
+        Job, str
+            ``"new"``, ``"skip"``, ``"replace"`` or ``"exists"`` (needs ``--force``).
+        """
+        shape = self._shape() if self._resume else {}
+        journals = Journals(self._resume, look=True) if self._resume else None
+        for job in self._jobs:
+            there = self._is_there(job.target)
+            journal = journals.of(job) if journals is not None else None
+            if journal is not None:
+                name = name_in(journal, job.target)
+                if journal.is_done(name, self._key(job, shape)):
+                    yield job, "skip"
+                    continue
+                if there and journal.owns(name):
+                    yield job, "replace"
+                    continue
+            forced = "replace" if self._options.force else "exists"
+            yield job, forced if there else "new"
+        if journals is not None:
+            journals.close()
+
+    def run(self) -> Generator[Outcome, None, None]:
+        """Do all jobs; yield outcomes as they come, skipped ones first.
+
+        Raises
+        ------
+        ModelError, RuntimeMissingError
+            If the model cannot be loaded.
+        OutputError
+            If a journal cannot be written.
+        """
+        try:
+            todo: list[Work] = []
+            for outcome in self._sort_out(todo):
+                yield outcome
+            with contextlib.closing(self._results(todo)) as outcomes:
+                for work, outcome in outcomes:
+                    self._note(work, outcome)
+                    yield outcome
+                    if outcome.status == "failed" and self._must_stop(outcome):
+                        return
+        finally:
+            if self._journals is not None:
+                self.cleaned = self._journals.cleaned
+                self._journals.close()
+
+    def _sort_out(self, todo: list[Work]) -> Iterator[Outcome]:
+        """Put what is to be done into `todo`; yield the rest as skipped."""
+        if self._resume:
+            clean_workplaces()
+        shape = self._shape() if self._journals is not None else {}
+        for number, job in enumerate(self._jobs):
+            key, force = "", self._options.force
+            journal = self._journal(job)
+            if journal is not None:
+                name = name_in(journal, job.target)
+                key = self._key(job, shape)
+                if self._resume and journal.is_done(name, key):
+                    written = place_of(journal, journal.written(name))
+                    result = journal.result(name)
+                    yield Outcome(job, "skipped", result, output=written)
+                    continue
+                force = force or (self._resume and journal.owns(name))
+            todo.append(Work(number, job, key, force))
+
+    def _results(self, todo: list[Work]) -> Generator[tuple[Work, Outcome], None, None]:
+        task = Denoise(self._options)
+        if not todo:
+            return
+        if self._processes == 1:
+            task.prepare()
+            for work in self._begun(todo):
+                job = work.job
+
+                def progress(done: int, total: int, job: Job = job) -> None:
+                    self._watch(job, done / total if total else 0.0)
+
+                yield work, task.run(work, progress)
+            return
+        events = run_in_processes(task, self._begun(todo), self._processes)
+        with contextlib.closing(events):
+            for event in events:
+                if isinstance(event, Step):
+                    self._watch(event.item.job, event.share)
+                elif isinstance(event, Crash):
+                    job = event.item.job
+                    self._remove_leftovers(job)
+                    yield event.item, failed(job, f"{shown(job.source)}: {event.why}")
+                elif isinstance(event, Done):
+                    yield event.item, event.result
+
+    def _begun(self, todo: list[Work]) -> Iterator[Work]:
+        """Yield work when a process wants it, noted in the journal."""
+        for work in todo:
+            journal = self._journal(work.job)
+            if journal is not None and self._may_begin(work):
+                journal.begin(name_in(journal, work.job.target), work.key)
+            yield work
+
+    def _may_begin(self, work: Work) -> bool:
+        # What somebody else put there is never to be taken for ours later on.
+        return work.force or not self._is_there(work.job.target)
+
+    def _note(self, work: Work, outcome: Outcome) -> None:
+        journal = self._journal(work.job)
+        if journal is not None and outcome.status == "done":
+            name = name_in(journal, work.job.target)
+            written = name_in(journal, outcome.output)
+            journal.done(name, work.key, written, outcome.result)
+
+    def _must_stop(self, outcome: Outcome) -> bool:
+        if self._fail_fast:
+            self.stopped = "stopped at the first failure, as --fail-fast says"
+        elif len(self._jobs) > 1 and _is_full(outcome.job):
+            self.stopped = (
+                "stopped, because the disk is full; free some space, then go on with "
+                "--resume"
+            )
+        return bool(self.stopped)
+
+    def _journal(self, job: Job) -> Journal | None:
+        return None if self._journals is None else self._journals.of(job)
+
+    def _remove_leftovers(self, job: Job) -> None:
+        if not is_remote(job.target):
+            clean(Path(job.target))
+
+    def _shape(self) -> dict[str, Any]:
+        from ..card import sha256_of
+        from ..model import find_model
+
+        path, card = find_model(self._options.model)
+        return self._options.shape(card.sha256 or sha256_of(path.read_bytes()))
+
+    def _key(self, job: Job, shape: dict[str, Any]) -> str:
+        if is_remote(job.source):
+            stamp: list[Any] | None = self._client().stamp(job.source)
+            return job_key({"input": job.source, "stamp": stamp}, shape)
+        path = os.path.abspath(job.source)  # noqa: PTH100
+        try:
+            status = os.stat(path)  # noqa: PTH116
+            stamp = [status.st_size, status.st_mtime_ns]
+        except (OSError, ValueError):
+            stamp = None
+        return job_key({"input": path, "stamp": stamp}, shape)
+
+    def _is_there(self, target: str) -> bool:
+        if is_remote(target):
+            return self._client().stamp(target) is not None
+        return os.path.lexists(target)
+
+    def _client(self) -> Remote:
+        if self._remote is None:
+            self._remote = Remote()
+        return self._remote
+
+
+def _is_full(job: Job) -> bool:
+    folder = Path(job.root) if job.root else Path(job.target).parent
+    try:
+        if is_remote(job.target):
+            return False
+        usage = shutil.disk_usage(folder)
+        return usage.total > 0 and usage.free < _FULL_BYTES
+    except OSError:
+        return False

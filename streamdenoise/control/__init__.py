@@ -1,0 +1,1 @@
+"""A running session: commands, keys, the socket, and what the screen shows."""

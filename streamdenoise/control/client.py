@@ -1,0 +1,241 @@
+"""Speaking to a running session from another program: finding its socket, asking it.
+
+A session has a Unix domain socket in the user's runtime folder; see `ctlsocket` for
+its side. One connection carries one line of words there and one line of JSON back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import re
+import socket
+import stat
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from ..errors import EXIT_ENVIRONMENT, StreamDenoiseError
+from ..names import shown
+
+__all__ = [
+    "MAX_LINE",
+    "NAME",
+    "Peer",
+    "peers",
+    "request",
+    "runtime_folder",
+    "supported",
+]
+
+MAX_LINE: Final = 4096
+"""Bytes of the longest request."""
+
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.]{0,31}")
+"""What a session may be called."""
+
+INCOMING: Final = "incoming"
+"""In the name of a session that carries what others say."""
+
+_FILE = re.compile(rf"(?P<name>{NAME.pattern})-(?P<pid>\d+)\.sock")
+
+
+def supported() -> bool:
+    """Whether this system has such sockets."""
+    return hasattr(socket, "AF_UNIX") and sys.platform != "win32"
+
+
+class _NoSessionError(StreamDenoiseError):
+    """There is nothing that could be controlled."""
+
+    exit_code = EXIT_ENVIRONMENT
+
+
+def runtime_folder(*, make: bool = False) -> Path:
+    """Return the folder of the sockets: owner only, and gone at the next boot.
+
+    ``$XDG_RUNTIME_DIR/streamdenoise``, or without that variable a folder of the user
+    in the system's temporary one.
+
+    Parameters
+    ----------
+    make
+        Make it if it is not there.
+
+    Raises
+    ------
+    StreamDenoiseError
+        If it cannot be made, or belongs to somebody else.
+    """
+    base = os.environ.get("XDG_RUNTIME_DIR")
+    if base and Path(base).is_dir():
+        folder = Path(base) / "streamdenoise"
+    else:
+        user = os.getuid() if hasattr(os, "getuid") else 0
+        folder = Path(tempfile.gettempdir()) / f"streamdenoise-{user}"
+    if not make:
+        return folder
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+        if stat.S_ISLNK(found.st_mode) or found.st_uid != os.getuid():
+            raise StreamDenoiseError(
+                f"the folder for control sockets, {shown(folder)}, belongs to somebody "
+                "else; set XDG_RUNTIME_DIR to a folder of yours"
+            )
+        if found.st_mode & 0o077:
+            folder.chmod(0o700)
+    except OSError as error:
+        raise StreamDenoiseError(
+            f"the folder for control sockets, {shown(folder)}, cannot be made "
+            f"({error.strerror}); set XDG_RUNTIME_DIR to a folder of yours"
+        ) from error
+    return folder
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A session that runs, or has been running.
+
+    Attributes
+    ----------
+    name, pid
+        By which it can be chosen.
+    path
+        Its socket.
+    since
+        Seconds since the epoch when it began.
+    """
+
+    name: str
+    pid: int
+    path: Path
+    since: float
+
+    def connect(self, timeout: float) -> socket.socket:
+        """Return a connection; OSError if nobody listens."""
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.settimeout(timeout)
+        try:
+            sock.connect(str(self.path))
+        except OSError:
+            sock.close()
+            raise
+        return sock
+
+    def remove_if_dead(self) -> None:
+        """Take the socket away if its process has gone without doing so."""
+        try:
+            sock = self.connect(0.2)
+        except OSError as error:
+            if error.errno == errno.ECONNREFUSED:
+                with contextlib.suppress(OSError):
+                    self.path.unlink()
+            return
+        sock.close()
+
+
+def peers(folder: Path | None = None) -> list[Peer]:
+    """Return the sessions that have a socket, the newest first.
+
+    The other direction of a call (``live --also-incoming``) comes behind all others:
+    who names no session means the own voice.
+    """
+    folder = runtime_folder() if folder is None else folder
+    found = []
+    with contextlib.suppress(OSError):
+        for path in folder.iterdir():
+            match = _FILE.fullmatch(path.name)
+            with contextlib.suppress(OSError):
+                known = path.lstat()
+                if match and stat.S_ISSOCK(known.st_mode):
+                    pid = int(match["pid"])
+                    found.append(Peer(match["name"], pid, path, known.st_mtime))
+    return sorted(found, key=lambda peer: (INCOMING in peer.name, -peer.since))
+
+
+def request(
+    words: Sequence[str],
+    *,
+    pid: int | None = None,
+    name: str | None = None,
+    folder: Path | None = None,
+    timeout: float = 10.0,
+) -> dict[str, Any]:
+    """Send `words` to a running session and return its answer.
+
+    Parameters
+    ----------
+    words
+        A command; see `control`.
+    pid, name
+        Choose among several; by default the one that began last.
+    timeout
+        In seconds.
+
+    Raises
+    ------
+    StreamDenoiseError
+        If none runs, or it does not answer.
+    """
+    if not supported():
+        raise _NoSessionError(
+            "a running session cannot be controlled from outside on this system, for "
+            "Python has no Unix domain sockets here; use the keys of the live view"
+        )
+    for peer in peers(folder):
+        if pid not in (None, peer.pid) or name not in (None, peer.name):
+            continue
+        try:
+            sock = peer.connect(timeout)
+        except OSError as error:
+            if error.errno in (errno.ECONNREFUSED, errno.ENOENT):
+                peer.remove_if_dead()
+                continue
+            raise _silent(peer, error.strerror or str(error)) from error
+        with sock:
+            return _ask(sock, peer, words)
+    raise _nobody(pid, name, folder)
+
+
+def _ask(sock: socket.socket, peer: Peer, words: Sequence[str]) -> dict[str, Any]:
+    line = json.dumps(list(words)).encode()
+    if len(line) > MAX_LINE:
+        raise StreamDenoiseError(f"a command has at most {MAX_LINE} bytes")
+    reply = b""
+    try:
+        sock.sendall(line + b"\n")
+        while part := sock.recv(65536):
+            reply += part
+        answer = json.loads(reply)
+    except (OSError, ValueError) as error:
+        raise _silent(peer, str(error)) from error
+    if not isinstance(answer, dict):
+        raise _silent(peer, "its answer is none of ours")
+    return answer
+
+
+def _silent(peer: Peer, why: str) -> StreamDenoiseError:
+    return StreamDenoiseError(
+        f"the session {peer.name} (process {peer.pid}) does not answer ({why}); is it "
+        f"stopped? End it with: kill {peer.pid}"
+    )
+
+
+def _nobody(pid: int | None, name: str | None, folder: Path | None) -> _NoSessionError:
+    others = [f"{peer.name} (--pid {peer.pid})" for peer in peers(folder)]
+    wanted = " and ".join(
+        f"{what} {value}"
+        for what, value in (("process", pid), ("name", name))
+        if value is not None
+    )
+    if others:
+        return _NoSessionError(
+            f"no session with {wanted} is running; there are: {', '.join(others)}"
+        )
+    return _NoSessionError("nothing is running; start it with: streamdenoise live")

@@ -1,0 +1,371 @@
+"""What one can tell a running session: one vocabulary for keys and for the socket.
+
+`parse` turns words into a `Command`, `Controls` carries it out on a session and answers
+with a sentence. Neither knows where the words came from.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from ..errors import EXIT_USAGE, StreamDenoiseError
+from ..names import shown
+
+if TYPE_CHECKING:
+    from ..live.session import Status
+    from ..live.stream import Latency
+    from ..settings import Settings
+
+__all__ = [
+    "LADDER",
+    "USAGE",
+    "Command",
+    "ControlError",
+    "Controls",
+    "Session",
+    "parse",
+    "status_dict",
+    "strength_text",
+]
+
+LADDER: Final = (0.0, 3.0, 6.0, 9.0, 12.0, 15.0, 18.0, 24.0, 30.0, None)
+"""Strengths in dB that up and down go through; None is no limit."""
+
+USAGE: Final = {
+    "bypass": ("bypass [on|off]", "hear the input as it is, with the same delay"),
+    "removed": ("removed [on|off]", "hear what is taken away"),
+    "mute": ("mute [on|off]", "silence, faded in and out"),
+    "strength": ("strength DB|up|down|full", "take away at most DB decibels"),
+    "mix": ("mix SHARE", "share of the denoised signal, 0 to 1"),
+    "record": ("record [FILE|off]", "write what is played to a file"),
+    "model": ("model NAME|next", "change the model while it runs"),
+    "status": ("status", "levels, load, latency, xruns, settings"),
+    "stop": ("stop", "end it, with its summary"),
+}
+"""The words by their first: how they go on, and what they do."""
+
+
+class ControlError(StreamDenoiseError):
+    """The words are none that a running session understands."""
+
+    exit_code = EXIT_USAGE
+
+
+class Session(Protocol):
+    """What `Controls` needs of a live session; all called from one thread."""
+
+    settings: Settings
+    muted: bool
+
+    @property
+    def recording(self) -> Path | None:
+        """The file being written, or None."""
+
+    @property
+    def model_name(self) -> str:
+        """Name of the model that runs."""
+
+    def record(self, path: Path | None, force: bool = False) -> None:
+        """Begin to record to `path`, or end the recording with None."""
+
+    def use_model(self, name: str) -> None:
+        """Change the model."""
+
+    def status(self) -> Status:
+        """Return the numbers of this moment."""
+
+    def latency(self) -> Latency:
+        """Return the latency by parts."""
+
+    def stop(self) -> None:
+        """Ask the session to end."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """One thing to do.
+
+    Attributes
+    ----------
+    verb
+        A key of `USAGE`.
+    value
+        For switches True, False, or None to turn over; decibels, ``"up"``,
+        ``"down"`` or ``"full"`` for the strength; a share for the mix; a name or
+        path, False for off, or None for what comes next or a name of our own.
+    """
+
+    verb: str
+    value: bool | float | str | None = None
+
+
+def parse(words: Sequence[str]) -> Command:
+    """Understand `words`.
+
+    Parameters
+    ----------
+    words
+        A verb of `USAGE` and what belongs to it. Case does not matter, but in names.
+
+    Raises
+    ------
+    ControlError
+        If they mean nothing; says which words would.
+    """
+    if not words:
+        raise ControlError(f"there is no command; give one of: {', '.join(USAGE)}")
+    verb, rest = words[0].casefold(), list(words[1:])
+    if verb not in USAGE:
+        near = get_close_matches(verb, USAGE, 1)
+        meant = f"did you mean {near[0]}? There are" if near else "there are"
+        raise ControlError(
+            f"there is no command '{shown(words[0])}'; {meant}: {', '.join(USAGE)}"
+        )
+    if verb in ("status", "stop"):
+        most, least = 0, 0
+    else:
+        most, least = 1, int(verb in ("strength", "mix", "model"))
+    if not least <= len(rest) <= most:
+        raise _wrong(verb, rest)
+    if not rest:
+        return Command(verb)
+    return Command(verb, _value(verb, rest[0]))
+
+
+def _value(verb: str, word: str) -> bool | float | str | None:
+    lower = word.strip().casefold()
+    if verb == "model":
+        return None if lower == "next" else word
+    if verb == "record":
+        return False if lower == "off" else word
+    if verb == "strength":
+        if lower in ("up", "down", "full"):
+            return lower
+        # Who writes -12 means the 12 dB that are taken away, too.
+        return abs(_number(verb, lower.removesuffix("db")))
+    if verb == "mix":
+        share = lower.removesuffix("%")
+        mix = _number(verb, share) / (1.0 if share == lower else 100.0)
+        if not 0.0 <= mix <= 1.0:
+            raise _wrong(verb, [word])
+        return mix
+    if lower not in ("on", "off"):
+        raise _wrong(verb, [word])
+    return lower == "on"
+
+
+def _number(verb: str, text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        raise _wrong(verb, [text]) from None
+    if number != number:  # NaN
+        raise _wrong(verb, [text])
+    return number
+
+
+def _wrong(verb: str, rest: Sequence[str]) -> ControlError:
+    given = " ".join((verb, *map(shown, rest)))
+    usage, help_text = USAGE[verb]
+    return ControlError(f"'{given}' is not understood; type: {usage} ({help_text})")
+
+
+class Controls:
+    """Carries commands out on a session, in the thread that runs it.
+
+    Parameters
+    ----------
+    session
+        What is controlled.
+    models
+        Returns the names of the models that can run live, for ``model next``.
+    folder
+        Where recordings without a name go; by default the working folder, or the
+        home folder if that cannot be written.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        models: Callable[[], Sequence[str]] | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        self.session = session
+        self._models = live_models if models is None else models
+        self._folder = folder
+
+    def do(self, words: Sequence[str]) -> str:
+        """Do what `words` say; return what was done as a sentence.
+
+        Raises
+        ------
+        ControlError
+            If the words are wrong.
+        StreamDenoiseError
+            If the session cannot do it; it runs on as before.
+        """
+        return self.apply(parse(words))
+
+    def apply(self, command: Command) -> str:
+        """Do `command`; return what was done as a sentence."""
+        session, value = self.session, command.value
+        if command.verb == "stop":
+            session.stop()
+            return "stopping"
+        if command.verb == "status":
+            return self.sentence()
+        if command.verb == "record":
+            return self._record(value)
+        if command.verb == "model":
+            return self._model(value)
+        if command.verb == "mute":
+            session.muted = not session.muted if value is None else bool(value)
+            return "muted" if session.muted else "no longer muted"
+        if command.verb == "mix":
+            assert isinstance(value, float)
+            session.settings = replace(session.settings, mix=value)
+            return f"mix {value:.0%}"
+        if command.verb == "strength":
+            strength = self._strength(value)
+            session.settings = replace(session.settings, strength_db=strength)
+            return f"strength {strength_text(strength)}"
+        return self._switch(command.verb, value)
+
+    def _switch(self, verb: str, value: object) -> str:
+        settings = self.session.settings
+        on = not getattr(settings, verb) if value is None else bool(value)
+        # The two exclude each other: the last one that was asked for is heard.
+        others = {"removed": False} if verb == "bypass" else {"bypass": False}
+        self.session.settings = replace(
+            settings, **{verb: on}, **(others if on else {})
+        )
+        return f"{verb} {'on' if on else 'off'}"
+
+    def _strength(self, value: object) -> float | None:
+        if value == "full":
+            return None
+        limit = float("inf")
+        if isinstance(value, float):
+            return None if value == limit else value
+        now = self.session.settings.strength_db
+        here = limit if now is None else now
+        rungs = [limit if rung is None else rung for rung in LADDER]
+        if value == "up":
+            found = min((rung for rung in rungs if rung > here), default=limit)
+        else:
+            found = max((rung for rung in rungs if rung < here), default=0.0)
+        return None if found == limit else found
+
+    def _record(self, value: object) -> str:
+        session, running = self.session, self.session.recording
+        if value is False or (value is None and running is not None):
+            if running is None:
+                return "nothing is being recorded"
+            session.record(None)
+            return f"recorded {shown(running)}"
+        if running is not None:
+            raise StreamDenoiseError(
+                f"a recording to {shown(running)} runs already; end it first with: "
+                "record off"
+            )
+        path = self._new_name() if value is None else Path(str(value)).expanduser()
+        if path.exists():
+            raise StreamDenoiseError(
+                f"{shown(path)} is there already, and a recording replaces nothing; "
+                "give another name"
+            )
+        session.record(path)
+        return f"recording to {shown(path)}"
+
+    def _new_name(self) -> Path:
+        folder = self._folder or Path.cwd()
+        if not os.access(folder, os.W_OK):
+            folder = Path.home()
+        return folder / time.strftime("streamdenoise-%Y-%m-%d-%H%M%S.wav")
+
+    def _model(self, value: object) -> str:
+        name = str(value) if value is not None else self._next_model()
+        if name != self.session.model_name:
+            self.session.use_model(name)
+        return f"model {shown(self.session.model_name)}"
+
+    def _next_model(self) -> str:
+        names, now = list(self._models()), self.session.model_name
+        if not names:
+            return now
+        return names[(names.index(now) + 1) % len(names)] if now in names else names[0]
+
+    def sentence(self) -> str:
+        """Return the state of the session as one line."""
+        status, settings = self.session.status(), self.session.settings
+        parts = [
+            status.state,
+            f"model {shown(self.session.model_name)}",
+            f"strength {strength_text(settings.strength_db)}",
+        ]
+        if settings.mix < 1.0:
+            parts.append(f"mix {settings.mix:.0%}")
+        for name in ("bypass", "removed"):
+            if getattr(settings, name):
+                parts.append(name)
+        if self.session.muted:
+            parts.append("muted")
+        if self.session.recording is not None:
+            parts.append(f"recording to {shown(self.session.recording)}")
+        parts += [
+            f"in {status.level_in:.1f} dB",
+            f"out {status.level_out:.1f} dB",
+            f"load {status.load:.0%}",
+            f"latency {1000 * status.latency:.0f} ms",
+            f"xruns {status.xrun_count}",
+        ]
+        return ", ".join(parts)
+
+    def status(self) -> dict[str, Any]:
+        """Return all that is known of this moment in plain types."""
+        return status_dict(self.session)
+
+
+def status_dict(session: Session) -> dict[str, Any]:
+    """Return status, settings and latency by parts of a session in plain types.
+
+    Times are in seconds, levels in dB below full scale.
+    """
+    known = asdict(session.status())
+    known["recording"] = _path_text(known["recording"])
+    latency = session.latency()
+    return {
+        **known,
+        "xrun_count": sum(known["xruns"].values()),
+        "settings": asdict(session.settings),
+        "latency_parts": {
+            **{key.replace(" ", "_"): v for key, v in latency.parts().items()},
+            "total": latency.total,
+        },
+        "pid": os.getpid(),
+    }
+
+
+def _path_text(path: object) -> str | None:
+    return None if path is None else str(path)
+
+
+def strength_text(strength: float | None) -> str:
+    """Return a strength for a person."""
+    return "full" if strength is None else f"{strength:g} dB"
+
+
+def live_models() -> list[str]:
+    """Return the names of the models that run live; none if there is no manifest."""
+    from ..model import list_models
+
+    with contextlib.suppress(StreamDenoiseError, OSError):
+        return [card.name for card in list_models() if card.causal]
+    return []

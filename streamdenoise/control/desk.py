@@ -1,0 +1,134 @@
+"""Everything that a person touches while a session runs: keys, socket, view.
+
+`Desk` is called between two looks at the counters, in the thread that runs the session.
+It never waits, so that keys, scripts and screens cannot reach the sound.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final
+
+from ..errors import StreamDenoiseError
+from .client import supported
+from .commands import ControlError, Controls, parse
+from .keys import KEYS, Keyboard
+from .server import ControlServer
+
+if TYPE_CHECKING:
+    from ..live.session import LiveSession, Status
+    from .view import View
+
+__all__ = ["Desk"]
+
+AGAIN_SECONDS: Final = 1.0
+"""Time after which what was done when sound began is done again."""
+
+
+class Desk:
+    """Joins keys, control socket and view to a session; a context manager.
+
+    Parameters
+    ----------
+    session
+        Open, running or not.
+    view
+        What shows it.
+    name
+        By which the socket can be chosen.
+    resumed
+        Called when sound runs for the first time, and when it is back after a
+        device had gone; and a second later once more, for what comes late.
+    always
+        Called each time.
+    """
+
+    def __init__(
+        self,
+        session: LiveSession,
+        view: View,
+        name: str = "live",
+        resumed: Callable[[], None] = lambda: None,
+        always: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.controls = Controls(session)
+        self._view = view
+        self._resumed, self._always = resumed, always
+        self._running = False
+        self._again_at: float | None = None
+        self._keyboard = Keyboard(view.clear)
+        self._server: ControlServer | None = None
+        self._stack = contextlib.ExitStack()
+        if supported():
+            try:
+                self._server = self._stack.enter_context(
+                    ControlServer(self._answer, name)
+                )
+            except StreamDenoiseError as error:
+                view.sentence(str(error))
+        view.attach(session, self._keyboard.works)
+
+    def __enter__(self) -> Desk:
+        """Take the terminal."""
+        self._stack.callback(self._view.clear)
+        self._stack.enter_context(self._keyboard)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Put the terminal back, clear the view, close the socket."""
+        self._stack.close()
+
+    def __call__(self, status: Status) -> None:
+        """Do what was asked for, and show `status`."""
+        self._follow(status)
+        for key in self._keyboard.read():
+            self._press(key)
+        if self._server is not None:
+            self._server.poll()
+        self._view(status)
+
+    def _follow(self, status: Status) -> None:
+        now, running = time.monotonic(), status.state == "running"
+        began = running and not self._running
+        late = running and self._again_at is not None and now >= self._again_at
+        self._running = running
+        if began or late:
+            self._again_at = now + AGAIN_SECONDS if began else None
+            with self._told():
+                self._resumed()
+        with self._told():
+            self._always()
+
+    def _press(self, key: str) -> None:
+        if key in ("?", "h"):
+            self._view.help()
+        elif key in KEYS:
+            with self._told():
+                self._view.note(self.controls.do(KEYS[key]))
+
+    def _answer(self, words: list[str]) -> dict[str, Any]:
+        """Answer a request that came through the socket."""
+        command = parse(words)
+        text = self.controls.apply(command)
+        if command.verb == "status":
+            return {"text": text, "status": self.controls.status()}
+        self._view.note(text)
+        return {"text": text}
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Say what went wrong; the sound goes on."""
+        try:
+            yield
+        except ControlError as error:
+            self._view.note(str(error))
+        except StreamDenoiseError as error:
+            self._view.sentence(str(error))

@@ -1,0 +1,1 @@
+"""Sound devices: opened, watched, joined across clocks, recorded."""

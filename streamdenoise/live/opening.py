@@ -1,0 +1,272 @@
+"""Opening devices around a `LiveStream`: rates, channels, streams, the bridge."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..engine import Denoiser
+from ..errors import DeviceError
+from .bridge import Bridge
+from .devices import Device, Kind, one_clock, refusal
+from .drift import RANGE_SECONDS
+from .portaudio import INVALID_CHANNELS, INVALID_RATE, error_code, explain
+from .stream import SLICE_BLOCKS, LiveStream
+
+WARM_UP_HOPS = 64
+MEASURED_HOPS = 256
+
+
+@dataclass
+class Streams:
+    """Open streams of a pair of devices.
+
+    Attributes
+    ----------
+    source, sink
+        The devices.
+    rate
+        In Hz.
+    opened
+        One stream for both directions, or one for each; empty when closed.
+    latencies
+        Of input and output device in seconds, as they said last.
+    """
+
+    source: Device
+    sink: Device
+    rate: int
+    opened: list[Any] = field(default_factory=list)
+    latencies: tuple[float, float] = (0.0, 0.0)
+
+    def measure(self) -> tuple[float, float]:
+        """Ask the devices for their latencies, if they are open."""
+        if self.opened:
+            self.latencies = _latencies(self.opened)
+        return self.latencies
+
+    @property
+    def active(self) -> bool:
+        """Whether all of them run; one that cannot say so does not."""
+        try:
+            return bool(self.opened) and all(stream.active for stream in self.opened)
+        except Exception:  # PortAudio has forgotten the stream
+            return False
+
+    def start(self, sd: Any) -> None:
+        """Start what is open.
+
+        Raises
+        ------
+        DeviceError
+            If a device refuses.
+        """
+        try:
+            for stream in self.opened:
+                stream.start()
+        except sd.PortAudioError as error:
+            what = f"{self.source.label} or {self.sink.label}"
+            raise explain(error, what, self.rate) from error
+
+    def close(self, sd: Any) -> None:
+        """Close what is open; devices that are gone may complain in vain."""
+        # Latencies are asked for before: a closed stream forgets them.
+        with contextlib.suppress(sd.PortAudioError):
+            self.measure()
+        opened, self.opened = self.opened, []
+        for stream in opened:
+            with contextlib.suppress(sd.PortAudioError):
+                # Not stop(): it would play out what is queued, and wait for it.
+                stream.abort()
+            with contextlib.suppress(sd.PortAudioError):
+                stream.close()
+
+
+def open_streams(
+    sd: Any,
+    source: Device,
+    sink: Device,
+    rates: list[int],
+    latency: float | str,
+    channels: int,
+    core_for: Callable[[int], LiveStream],
+) -> tuple[Streams, LiveStream]:
+    """Open two devices at the first rate that both take.
+
+    Parameters
+    ----------
+    sd
+        The sounddevice module.
+    source, sink
+        From `find_device`.
+    rates
+        To try, in Hz.
+    latency
+        Asked of each device: seconds, ``"low"`` or ``"high"``.
+    channels
+        Denoised each by itself.
+    core_for
+        Gives the core for a rate; it is called once the devices have agreed.
+
+    Returns
+    -------
+    streams : Streams
+        Open, not started.
+    core : LiveStream
+        Theirs, with a bridge if there are two streams.
+
+    Raises
+    ------
+    DeviceError
+        If no rate fits, or a device does not open.
+    """
+    first: tuple[Exception, int, str] | None = None
+    for rate in rates:
+        streams, what = Streams(source, sink, rate), ""
+        try:
+            counts = []
+            for device, kind in _ends(source, sink):
+                what = f"the {kind} device {device.label}"
+                counts.append(_channels(sd, device, kind, rate, channels))
+            what = f"the pair {source.label} and {sink.label}"
+            core = core_for(rate)
+            _open(sd, streams, core, latency, counts[0], counts[1])
+            streams.measure()
+            return streams, core
+        except sd.PortAudioError as error:
+            streams.close(sd)
+            first = first or (error, rate, what)
+            if error_code(error) != INVALID_RATE:
+                raise explain(error, what, rate) from error
+        except BaseException:
+            streams.close(sd)
+            raise
+    if first is None:
+        raise DeviceError("there is no rate to try; give one with --rate")
+    cause, rate, what = first
+    raise explain(cause, what, rate) from cause
+
+
+def _ends(source: Device, sink: Device) -> list[tuple[Device, Kind]]:
+    return [(source, "input"), (sink, "output")]
+
+
+def _channels(sd: Any, device: Device, kind: Kind, rate: int, wanted: int) -> int:
+    """Return with how many channels a device opens at a rate in Hz."""
+    most = device.channels(kind)
+    wanted = wanted if kind == "input" else 2
+    first: Exception | None = None
+    for channels in dict.fromkeys((min(wanted, most), min(2, most), 1, most)):
+        error = refusal(sd, device, kind, rate, channels)
+        if error is None:
+            return channels
+        first = first or error
+        if error_code(error) != INVALID_CHANNELS:
+            break
+    assert first is not None
+    raise first
+
+
+def _open(
+    sd: Any, streams: Streams, core: LiveStream, latency: Any, into: int, out: int
+) -> None:
+    hop = core.denoiser.params.hop
+    common = {
+        "samplerate": streams.rate,
+        "blocksize": hop,
+        "dtype": "float32",
+        "latency": latency,
+    }
+    source, sink = streams.source, streams.sink
+    if one_clock(source, sink):
+        core.connect(None)
+        stream = sd.Stream(
+            device=(source.index, sink.index),
+            channels=(into, out),
+            callback=core.process_callback,
+            **common,
+        )
+        streams.opened = [stream]
+        return
+    first = sd.InputStream(
+        device=source.index, channels=into, callback=core.input_callback, **common
+    )
+    streams.opened = [first]
+    channels = core.denoiser.channels
+    core.connect(make_bridge(float(first.latency), streams.rate, hop, channels))
+    second = sd.OutputStream(
+        device=sink.index, channels=out, callback=core.output_callback, **common
+    )
+    streams.opened.append(second)
+
+
+def make_bridge(latency_in: float, rate: int, hop: int, channels: int) -> Bridge:
+    """Make the bridge of a split stream.
+
+    Parameters
+    ----------
+    latency_in
+        Of the input device in seconds. Sound servers hand over about half of their
+        buffer at once, so that much must be held back, and a hop for good measure.
+    rate
+        In Hz.
+    hop
+        In samples.
+    channels
+        Samples in a frame.
+    """
+    buffered = math.ceil(latency_in * rate)
+    target = hop + math.ceil(buffered / 2 / hop) * hop
+    limit = 2 * target + buffered + 4 * hop
+    window = max(rate, 4 * buffered)
+    # Where it starts is known to what the server hands over at once, and the drift may
+    # move it a little from there.
+    slack = target - hop + math.ceil(2 * RANGE_SECONDS * rate)
+    most = SLICE_BLOCKS * hop
+    return Bridge(
+        target,
+        limit,
+        channels,
+        rate=rate,
+        window=window,
+        slack=slack,
+        growth=hop,
+        most=most,
+    )
+
+
+def warm_up(denoiser: Denoiser) -> float:
+    """Run some steps, so that the first real one is not the slowest.
+
+    Returns
+    -------
+    float
+        Time that nine steps of ten keep, in seconds; 0 without a meter.
+    """
+    hop = denoiser.params.hop
+    noise = np.random.default_rng(0).standard_normal((hop, denoiser.channels))
+    block = (0.01 * noise).astype(np.float32)
+    out = np.empty_like(block)
+    for _ in range(WARM_UP_HOPS + MEASURED_HOPS):
+        denoiser.process(block, out)
+    denoiser.reset()
+    meter = denoiser.meter
+    if meter is None:
+        return 0.0
+    usual = float(np.percentile(meter.times()[WARM_UP_HOPS:], 90))
+    meter.clear()
+    return usual
+
+
+def _latencies(streams: list[Any]) -> tuple[float, float]:
+    if len(streams) == 1:
+        both = streams[0].latency
+        if isinstance(both, (int, float)):  # opening the second one failed
+            return float(both), 0.0
+        return float(both[0]), float(both[1])
+    return float(streams[0].latency), float(streams[1].latency)

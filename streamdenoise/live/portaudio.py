@@ -1,0 +1,161 @@
+"""PortAudio by sounddevice: loading it, keeping it quiet, explaining its errors."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any, Final, TextIO
+
+from ..errors import DeviceError, RuntimeMissingError
+
+# PortAudio's error numbers, as its header names them.
+INVALID_CHANNELS: Final = -9998
+INVALID_RATE: Final = -9997
+INVALID_DEVICE: Final = -9996
+DEVICE_UNAVAILABLE: Final = -9985
+
+
+def load_sounddevice() -> ModuleType:
+    """Return the sounddevice module, with PortAudio ready.
+
+    Raises
+    ------
+    RuntimeMissingError
+        If sounddevice or PortAudio is not installed; says what to install.
+    """
+    try:
+        with quiet_stderr():
+            import sounddevice
+    except ImportError as error:
+        raise RuntimeMissingError(
+            "live sound needs the Python package sounddevice, which is not installed; "
+            "install it with: pip install sounddevice"
+        ) from error
+    except OSError as error:
+        raise RuntimeMissingError(
+            f"live sound needs the PortAudio library, which was not found ({error}); "
+            f"install it with: {_portaudio_command()}"
+        ) from error
+    module: ModuleType = sounddevice
+    return module
+
+
+def _portaudio_command() -> str:
+    if sys.platform == "darwin":
+        return "brew install portaudio"
+    if sys.platform == "win32":
+        return "pip install --force-reinstall sounddevice"
+    return (
+        "sudo apt install libportaudio2 (Debian, Ubuntu, Raspberry Pi OS), sudo dnf "
+        "install portaudio (Fedora), or sudo pacman -S portaudio (Arch)"
+    )
+
+
+@contextlib.contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Keep what C libraries print on standard error off the terminal.
+
+    ALSA and PortAudio write there for each rate that a device refuses and for each
+    xrun, right through a meter. What Python itself prints still arrives.
+    """
+    before = sys.stderr
+    try:
+        before.flush()
+        kept = os.dup(2)
+        ours = before.fileno() == 2
+    except (OSError, ValueError, AttributeError):  # no standard error, or not a file
+        yield
+        return
+    with contextlib.ExitStack() as stack:
+        stack.callback(os.close, kept)
+        if ours:
+            stack.enter_context(_stderr_on(kept, before))
+        with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
+            os.dup2(nowhere.fileno(), 2)
+        stack.callback(os.dup2, kept, 2)
+        yield
+
+
+@contextlib.contextmanager
+def _stderr_on(descriptor: int, before: TextIO) -> Iterator[None]:
+    with open(
+        descriptor,
+        "w",
+        buffering=1,
+        encoding=before.encoding,
+        errors=before.errors,
+        closefd=False,
+    ) as stream:
+        sys.stderr = stream
+        try:
+            yield
+        finally:
+            sys.stderr = before
+
+
+def reinitialise(sd: Any) -> None:
+    """Start PortAudio anew: it looks for devices only then.
+
+    All streams of this process must be closed.
+    """
+    with quiet_stderr():
+        for step in ("_terminate", "_initialize"):
+            with contextlib.suppress(sd.PortAudioError):
+                getattr(sd, step, lambda: None)()
+
+
+def explain(error: Exception, what: str, rate: int | None = None) -> DeviceError:
+    """Turn a PortAudio error into one sentence that says what to do.
+
+    Parameters
+    ----------
+    error
+        What sounddevice raised; its second argument is PortAudio's number.
+    what
+        The device or devices, for the sentence.
+    rate
+        The rate in Hz that was tried.
+    """
+    code = error_code(error)
+    text = str(error.args[0]) if error.args else type(error).__name__
+    if code == DEVICE_UNAVAILABLE or "busy" in text.casefold():
+        return DeviceError(
+            f"{what} is in use by another program; close that program{_who_uses()}, "
+            "or choose another device (streamdenoise devices lists them)"
+        )
+    if code == INVALID_RATE:
+        tried = f" of {rate} Hz" if rate else ""
+        return DeviceError(
+            f"{what} refuses the sample rate{tried}; leave --rate out, or see the "
+            "rates it takes with: streamdenoise devices"
+        )
+    if code == INVALID_CHANNELS:
+        return DeviceError(
+            f"{what} refuses this number of channels; try --channels 1 or 2, or see "
+            "how many it has with: streamdenoise devices"
+        )
+    if code == INVALID_DEVICE:
+        return DeviceError(
+            f"{what} is not there any more; list the devices again with: "
+            "streamdenoise devices"
+        )
+    return DeviceError(
+        f"{what} cannot be opened ({text}); choose another device (streamdenoise "
+        "devices lists them), or try --latency 0.1"
+    )
+
+
+def _who_uses() -> str:
+    """Say how to find the program that holds a sound card, where that is known."""
+    if sys.platform == "linux":
+        return " (find it with: fuser -v /dev/snd/*)"
+    return ""
+
+
+def error_code(error: BaseException) -> int | None:
+    """PortAudio's number of an error, or None."""
+    args = error.args
+    return args[1] if len(args) > 1 and isinstance(args[1], int) else None

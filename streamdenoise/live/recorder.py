@@ -1,0 +1,229 @@
+"""Writes live audio to a file without ever making the audio thread wait.
+
+The audio thread puts blocks into a bounded ring; a thread of its own writes them. A
+disk that is too slow costs recorded audio, which is counted, never live audio.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+import numpy as np
+
+from ..audio.read import AudioInfo
+from ..audio.write import AudioWriter, OutputFormat, output_format
+from ..errors import OutputError, StreamDenoiseError
+from ..names import shown
+from .ring import FloatArray, Ring
+
+RING_SECONDS: Final = 5.0
+"""Audio that the ring holds while the disk is busy."""
+
+POLL_SECONDS: Final = 0.05
+"""Pause of the writer between two looks at the ring."""
+
+MAX_BYTES: Final = 4_000_000_000
+"""Bytes of audio after which a WAV goes on in a second file: its header ends there."""
+
+
+class Recorder:
+    """Records blocks of audio to `path`; the audio thread calls `push` only.
+
+    WAV is written as 32-bit float, FLAC with 24 bits. The file grows under a
+    temporary name in the same folder and gets its own by `close`, so that `path` is
+    either absent or whole. A WAV that would pass 4 GB goes on in ``NAME-2.wav``.
+
+    Parameters
+    ----------
+    path
+        File to make; its suffix says the format.
+    sample_rate
+        In Hz.
+    channels
+        Samples in a frame.
+    force
+        Replace `path` if it is there.
+    max_bytes
+        Bytes of audio after which a WAV goes on in another file.
+
+    Attributes
+    ----------
+    lost
+        Frames that were not recorded because the writer could not keep up.
+    written
+        Frames written so far.
+    error
+        What stopped the writing, or None. Live audio goes on without it.
+    paths
+        Files that were finished, in order.
+
+    Raises
+    ------
+    OutputError
+        If the file is there (without `force`), cannot be written, or its suffix
+        stands for no format that can be written.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        sample_rate: int,
+        channels: int = 1,
+        *,
+        force: bool = False,
+        max_bytes: int = MAX_BYTES,
+    ) -> None:
+        self.path = Path(path)
+        self.sample_rate = sample_rate
+        self.channels = channels
+        self.lost = 0
+        self.written = 0
+        self.error: StreamDenoiseError | None = None
+        self.paths: list[Path] = []
+        self._force = force
+        self._format = _format_of(self.path, sample_rate, channels)
+        self._limit = max(1, max_bytes // (4 * channels))
+        self._ring = Ring(max(1, int(RING_SECONDS * sample_rate)), channels)
+        self._scratch: FloatArray = np.zeros(
+            (min(self._limit, sample_rate // 4 + 1), channels), np.float32
+        )
+        self._stop = threading.Event()
+        self._writer: AudioWriter | None = self._open()
+        self._thread = threading.Thread(
+            target=self._run, name="streamdenoise-recorder", daemon=True
+        )
+        self._thread.start()
+
+    @property
+    def seconds(self) -> float:
+        """Audio written so far, in seconds."""
+        return self.written / self.sample_rate
+
+    def push(self, block: FloatArray) -> None:
+        """Take `block`, shape (n, channels), for writing; never waits, never raises."""
+        self.lost += len(block) - self._ring.write(block)
+
+    def close(self) -> None:
+        """Write what is waiting, finish the file and give it its name.
+
+        Raises
+        ------
+        OutputError
+            If writing failed on the way, on a full disk say. What had been written
+            is kept under the name all the same, where that is possible.
+        """
+        if not self._stop.is_set():
+            self._stop.set()
+            self._thread.join()
+            self._finish()
+        if self.error is not None:
+            kept = f"; the first {self.seconds:.1f} s are kept" if self.paths else ""
+            raise OutputError(self.trouble + kept) from self.error
+
+    @property
+    def trouble(self) -> str:
+        """What stopped the writing, as a sentence; empty if nothing did."""
+        if self.error is None:
+            return ""
+        # What was written is kept here, unlike with files.
+        why = str(self.error).replace("; nothing was left behind", "")
+        return f"the recording stopped: {why}"
+
+    def __enter__(self) -> Recorder:
+        """Return itself; the file is open already."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the file; an error in flight is not replaced by one of ours."""
+        try:
+            self.close()
+        except OutputError:
+            if value is None:
+                raise
+
+    def _run(self) -> None:
+        while not self._stop.wait(POLL_SECONDS):
+            self._drain()
+        self._drain()
+
+    def _drain(self) -> None:
+        """Write all that waits; after an error, keep the ring empty and do nothing."""
+        while count := self._ring.read(self._scratch):
+            if self._writer is None:
+                self.lost += count
+                continue
+            try:
+                room = self._limit - self._writer.written
+                self._write(self._scratch[: min(count, room)])
+                if count >= room and self._format.format == "WAV":
+                    self._finish()
+                    self._writer = self._open(len(self.paths) + 1)
+                    self._write(self._scratch[room:count])
+            except StreamDenoiseError as error:
+                self.error = self.error or error
+                self._finish()
+
+    def _write(self, block: FloatArray) -> None:
+        if self._writer is not None:
+            self._writer.write(block)
+            self.written += len(block)
+
+    def _open(self, part: int = 1) -> AudioWriter:
+        output = self._format
+        if part > 1:
+            name = f"{self.path.stem}-{part}{self.path.suffix}"
+            output = replace(output, path=self.path.with_name(name))
+        try:
+            return AudioWriter(
+                output, self.sample_rate, self.channels, force=self._force
+            )
+        except OutputError as error:
+            raise _for_live(error) from error
+
+    def _finish(self) -> None:
+        """Close the file in hand and give it its name, whole or not."""
+        writer, self._writer = self._writer, None
+        if writer is None:
+            return
+        try:
+            writer.close()
+            self.paths.append(writer.output.path)
+        except OutputError as error:
+            self.error = self.error or _for_live(error)
+
+
+def _format_of(path: Path, sample_rate: int, channels: int) -> OutputFormat:
+    if not path.suffix:
+        raise OutputError(
+            f"cannot record to {shown(path)}: it has no extension that says the "
+            "format; name a .wav or .flac file"
+        )
+    # There is no input file: float samples, and the extension of the target decides.
+    source = AudioInfo(
+        path=Path("live"),
+        sample_rate=sample_rate,
+        channels=channels,
+        frames=0,
+        format="WAV",
+        subtype="FLOAT",
+        endian="FILE",
+    )
+    try:
+        return output_format(source, path, explicit=True)
+    except OutputError as error:
+        raise _for_live(error) from error
+
+
+def _for_live(error: OutputError) -> OutputError:
+    """Name the option that this command has."""
+    return OutputError(str(error).replace("with -o", "with --record"))

@@ -1,0 +1,456 @@
+"""Opens sound devices around a `LiveStream`, keeps it running, and takes orders."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from ..engine import Denoiser
+from ..errors import ModelError, StreamDenoiseError
+from ..meters import Meter
+from ..model import StepModel, load_model
+from ..settings import Settings
+from .devices import Device
+from .opening import make_bridge, warm_up
+from .portaudio import load_sounddevice
+from .realtime import realtime
+from .recorder import Recorder
+from .stream import Latency, LiveStream
+from .summary import Status, advice, summarise
+from .supervise import Supervisor
+
+__all__ = ["LiveOptions", "LiveSession", "Status", "make_bridge", "realtime"]
+
+TICK_SECONDS: Final = 0.1
+"""Pause between two looks of the main thread at the counters."""
+
+DEADLINE_SHARE: Final = 0.3
+"""Most of a hop that nine steps of ten may take at the start without a warning."""
+
+
+@dataclass(frozen=True)
+class LiveOptions:
+    """What a person asks of live sound.
+
+    Attributes
+    ----------
+    input, output
+        Part of a name, an index, or None for the default.
+    model
+        Name or path; None for the default.
+    settings
+        To begin with; change them later through `LiveSession.settings`.
+    rate
+        In Hz; None: what the devices prefer.
+    channels
+        Denoised each by itself.
+    latency
+        Asked of each device: seconds, ``"low"``, ``"high"``, or ``"auto"``: the
+        shortest that runs without xruns for ten seconds.
+    record, force
+        File for what is played, and whether it may be replaced.
+    reinitialise
+        Whether PortAudio may be started anew to find a device that was lost. That
+        ends all streams of the process: say no if there are others.
+    """
+
+    input: str | int | None = None
+    output: str | int | None = None
+    model: str | Path | None = None
+    settings: Settings = field(default_factory=Settings)
+    rate: int | None = None
+    channels: int = 1
+    latency: float | str = "auto"
+    record: Path | None = None
+    force: bool = False
+    reinitialise: bool = True
+
+
+class LiveSession:
+    """Live sound from one device to another; a context manager.
+
+    `run` belongs to one thread. Everything else may be called from any thread, while
+    it runs or not.
+
+    Parameters
+    ----------
+    options
+        What is asked for.
+    sd
+        The sounddevice module, or what stands in for it.
+    warn
+        Called in the thread of `run` with a sentence when something is odd.
+
+    Attributes
+    ----------
+    options : LiveOptions
+
+    Raises
+    ------
+    DeviceError
+        If no device fits or it cannot be opened.
+    ModelError, OutputError, RuntimeMissingError
+        As their names say.
+    """
+
+    def __init__(
+        self,
+        options: LiveOptions,
+        sd: Any = None,
+        warn: Callable[[str], None] = lambda sentence: None,
+    ) -> None:
+        self.options = options
+        self._sd = load_sounddevice() if sd is None else sd
+        self._warn = warn
+        self._lock = threading.RLock()
+        self._stop = False
+        self._core: LiveStream | None = None
+        self._settings = options.settings
+        self._recorders: list[Recorder] = []
+        self._recorder: Recorder | None = None
+        self._began = self._ended = 0.0
+        self._retired: list[Denoiser] = []
+        self._model: StepModel | None = None
+        self._devices = Supervisor(self._sd, options, warn, self._core_for)
+        try:
+            if options.record is not None:
+                self.record(options.record, options.force)
+        except BaseException:
+            self.close()
+            raise
+
+    # Devices ------------------------------------------------------------------------
+
+    @property
+    def core(self) -> LiveStream:
+        """What runs in the callbacks."""
+        return self._devices.core if self._core is None else self._core
+
+    @property
+    def source(self) -> Device:
+        """Where sound comes from."""
+        return self._devices.source
+
+    @property
+    def sink(self) -> Device:
+        """Where it is played."""
+        return self._devices.sink
+
+    @property
+    def rate(self) -> int:
+        """What the devices run at, in Hz."""
+        return self.core.denoiser.sample_rate
+
+    @property
+    def duplex(self) -> bool:
+        """Whether one stream serves both directions."""
+        return self.core.bridge is None
+
+    def _core_for(self, rate: int) -> LiveStream:
+        """Return the core that there is, made new for a rate that it does not have."""
+        with self._lock:
+            old = self._core
+            if old is not None and old.denoiser.sample_rate == rate:
+                old.restart()
+                return old
+            if self._model is None:
+                self._model = load_model(self.options.model)
+            denoiser = self._denoiser(self._model, rate, self._settings)
+            usual = warm_up(denoiser)
+            deadline = denoiser.params.hop / rate
+            if usual > DEADLINE_SHARE * deadline:
+                self._warn(
+                    f"a step takes {1000 * usual:.1f} ms of the "
+                    f"{1000 * deadline:.1f} ms that it may: expect xruns; close other "
+                    "programs, or choose a smaller --model"
+                )
+            self._core = new = LiveStream(denoiser)
+            if old is not None:
+                new.inherit(old)
+                self._record_on(old, rate)
+            return new
+
+    def _record_on(self, old: LiveStream, rate: int) -> None:
+        """Go on recording at another rate, in another file beside the first."""
+        recorder, old.recorder = self._recorder, None
+        if recorder is None:
+            return
+        path = recorder.path
+        name = f"{path.stem}-{rate}{path.suffix}"
+        try:
+            self.record(path.with_name(name), self.options.force)
+        except StreamDenoiseError as error:
+            self._warn(f"{error}; live sound goes on")
+
+    def _denoiser(self, model: StepModel, rate: int, settings: Settings) -> Denoiser:
+        hop = model.card.stft(rate).hop
+        channels = self.options.channels
+        return Denoiser(model, rate, channels, settings, hop, meter=Meter())
+
+    # Orders -------------------------------------------------------------------------
+
+    @property
+    def settings(self) -> Settings:
+        """Strength, mix, bypass and removed; assign a new object to change them."""
+        return self.core.settings
+
+    @settings.setter
+    def settings(self, settings: Settings) -> None:
+        with self._lock:
+            self._settings = self.core.settings = settings
+
+    @property
+    def muted(self) -> bool:
+        """Whether silence is played; a change fades over a hop."""
+        return self.core.muted
+
+    @muted.setter
+    def muted(self, muted: bool) -> None:
+        self.core.muted = muted
+
+    @property
+    def recording(self) -> Path | None:
+        """File that is being recorded, or None."""
+        recorder = self._recorder
+        return None if recorder is None else recorder.path
+
+    def record(self, path: Path | None, force: bool = False) -> None:
+        """Begin to record what is played, or end it with None.
+
+        A recording that runs is finished first.
+
+        Parameters
+        ----------
+        path
+            File to make.
+        force
+            Replace it if it is there.
+
+        Raises
+        ------
+        OutputError
+            If the last recording is not whole, or the new one cannot be made.
+        """
+        with self._lock:
+            old, self._recorder = self._recorder, None
+            self.core.recorder = None
+            try:
+                if old is not None:
+                    old.close()
+            finally:
+                if path is not None:
+                    channels = self.options.channels
+                    new = Recorder(path, self.rate, channels, force=force)
+                    self._recorders.append(new)
+                    self._recorder = self.core.recorder = new
+
+    @property
+    def model_name(self) -> str:
+        """Name of the model that is heard, or is about to be."""
+        return self.core.model_name
+
+    def use_model(self, name: str | Path | None) -> None:
+        """Change over to another model while sound runs.
+
+        It is loaded and warmed up in the calling thread, hears the stream for a
+        moment, and is cross-faded in. The delay does not change.
+
+        Parameters
+        ----------
+        name
+            Name or path; None for the default.
+
+        Raises
+        ------
+        ModelError
+            If it is not found, is damaged, or has another delay than this one.
+        """
+        model = load_model(name)
+        with self._lock:
+            core = self.core
+            new = self._denoiser(model, self.rate, core.settings)
+            old = core.denoiser
+            if (new.params.hop, new.latency_samples) != (
+                old.params.hop,
+                old.latency_samples,
+            ):
+                raise ModelError(
+                    f"model '{model.card.name}' has another delay than the one that "
+                    "runs, so it cannot follow it; end this and start with --model "
+                    f"{model.card.name}"
+                )
+            warm_up(new)
+            new.meter = None
+            self._retired.append(core.denoiser)
+            core.succeed(new)
+            self._model = model
+            if not self._devices.streams.active:
+                core.restart()
+
+    def stop(self) -> None:
+        """Ask `run` to return."""
+        self._stop = True
+
+    # Running ------------------------------------------------------------------------
+
+    def run(
+        self,
+        duration: float | None = None,
+        stopped: Callable[[], bool] = lambda: False,
+        tick: Callable[[Status], None] = lambda status: None,
+    ) -> None:
+        """Play until `duration` seconds are over, or `stopped` or `stop` say so.
+
+        Parameters
+        ----------
+        duration
+            In seconds; None: no end.
+        stopped, tick
+            Called about ten times a second in this thread.
+
+        Raises
+        ------
+        DeviceError
+            If the devices do not start, or are away when the time is over. Until then
+            they are waited for.
+        StreamDenoiseError
+            If the engine failed inside a callback; the dry input went on until now.
+        """
+        with realtime():
+            self._began = self._ended = time.monotonic()
+            try:
+                self._devices.start()
+                self._watch(duration, stopped, tick)
+            finally:
+                self._ended = time.monotonic()
+                self._devices.close()
+
+    def _watch(
+        self,
+        duration: float | None,
+        stopped: Callable[[], bool],
+        tick: Callable[[Status], None],
+    ) -> None:
+        lost = False
+        while not (self._stop or stopped()):
+            now = time.monotonic()
+            left = math.inf if duration is None else self._began + duration - now
+            if left <= 0:
+                if self._devices.state != "running":
+                    raise self._devices.gone()
+                return
+            time.sleep(min(TICK_SECONDS, left))
+            if self.core.error is not None:
+                raise _engine_failed(self.core.error) from self.core.error
+            with self._lock:
+                if not self.core.succeeding:
+                    self._retired.clear()
+                self._devices.look()
+            if self._recorder and self._recorder.error and not lost:
+                lost = True
+                self._warn(f"{self._recorder.trouble}; live sound goes on")
+            tick(self.status())
+
+    def status(self) -> Status:
+        """Return the numbers of this moment."""
+        core = self.core
+        meter = core.meter
+        seconds = time.monotonic() - self._began if self._began else 0.0
+        levels = (-120.0, -120.0, 0.0)
+        if meter is not None:
+            levels = (meter.level_in, meter.level_out, meter.reduction)
+        bridge = core.bridge
+        if bridge is not None and self._devices.state == "running":
+            # What is above the limit will be dropped rather than waited for.
+            core.delays.looked(min(bridge.fill, bridge.limit) / self.rate)
+        xruns, latency = core.xruns(), self.latency()
+        longest = max(self._devices.streams.latencies)
+        bands_in, bands_out = core.bands.levels()
+        return Status(
+            seconds,
+            *levels,
+            core.load,
+            xruns,
+            latency=latency.total,
+            buffer=latency.buffer,
+            bands_in=bands_in,
+            bands_out=bands_out,
+            muted=core.muted,
+            recording=self.recording,
+            model=self.model_name,
+            state=self._devices.state,
+            advice=advice(xruns, seconds, longest, core.load),
+            drift=bridge.drift if bridge else 0.0,
+        )
+
+    def latency(self) -> Latency:
+        """Return the latency as a sum of its parts."""
+        core, delays = self.core, self.core.delays
+        hop = core.denoiser.params.hop / self.rate
+        into, out = self._devices.streams.latencies
+        if delays.known:
+            # The age of a block's first sample has the collected hop in it.
+            into, out = max(0.0, delays.age - hop), delays.ahead
+        held = 0.0
+        if core.bridge is not None:
+            held = delays.held or core.bridge.target / self.rate
+        return Latency(into, hop, core.engine_latency, held, out)
+
+    def summary(self) -> dict[str, Any]:
+        """Return all that is known of the session in plain types; seconds and dB."""
+        return summarise(
+            self.core,
+            self.latency(),
+            self._recorders,
+            seconds=self._ended - self._began,
+            sample_rate=self.rate,
+            channels=self.options.channels,
+            model=self.model_name,
+            input=self.source.as_dict(),
+            output=self.sink.as_dict(),
+            asked_latency=self._devices.seeker.setting,
+            losses=self._devices.losses,
+            drift_ppm=1e6 * self.core.bridge.drift if self.core.bridge else 0.0,
+        )
+
+    # Ending -------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Close devices and recording; may be called twice.
+
+        Raises
+        ------
+        OutputError
+            If the recording is not whole.
+        """
+        self._devices.close()
+        recorder = self._recorder
+        if recorder is not None:
+            recorder.close()
+
+    def __enter__(self) -> LiveSession:
+        """Return itself; the devices are open already."""
+        return self
+
+    def __exit__(self, kind: Any, value: BaseException | None, trace: Any) -> None:
+        """Close; an error in flight is not replaced by one of ours."""
+        try:
+            self.close()
+        except StreamDenoiseError:
+            if value is None:
+                raise
+
+
+def _engine_failed(error: Exception) -> StreamDenoiseError:
+    if isinstance(error, StreamDenoiseError):
+        return error
+    return StreamDenoiseError(
+        f"the engine failed while running ({type(error).__name__}: {error}), and the "
+        "input was passed on as it is; please report this with the command that you "
+        "typed"
+    )

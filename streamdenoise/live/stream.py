@@ -1,0 +1,465 @@
+"""Live sound through the engine: what runs inside the audio callbacks.
+
+`LiveStream` knows no device. PortAudio, or a test, hands it blocks of any size; it
+runs the same `Denoiser` as files do, fills the output, records, and counts. Nothing in
+it prints, waits, locks or grows. `session` opens the devices around it.
+
+Duplex:  input + output of one clock -> `process_callback`.
+Split:   input -> `input_callback` -> `Bridge` -> `output_callback` -> output.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..meters import BandMeter, Shares
+from .bridge import Bridge
+from .delays import DelayMeter
+from .glide import Glide
+from .realtime import raise_priority
+from .ring import FloatArray, Ring
+
+if TYPE_CHECKING:
+    from ..engine import Denoiser
+    from ..meters import Meter
+    from ..settings import Settings
+    from .recorder import Recorder
+
+SLICE_BLOCKS: Final = 8
+"""Blocks worked on at once; longer ones from a device are cut, so buffers are small."""
+
+SETTLE_SECONDS: Final = 0.25
+"""Sound after which xruns count: devices that are starting report one each."""
+
+PRIME_SECONDS: Final = 0.3
+"""How long a new model hears the stream before it is heard."""
+
+_LOAD_SMOOTHING: Final = 0.02
+
+XRUN_KINDS: Final = (
+    "input overflow",
+    "input underflow",
+    "output underflow",
+    "output overflow",
+    "buffer underrun",
+    "buffer overrun",
+)
+"""What can go wrong: four that the device tells, two of the buffer between clocks."""
+
+_FLAGS: Final = tuple((kind, kind.replace(" ", "_")) for kind in XRUN_KINDS[:4])
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Where the time goes between microphone and loudspeaker, all in seconds.
+
+    Attributes
+    ----------
+    device_in, device_out
+        As they tell with every block, on average; until then, what they were opened
+        with, which is the most that they may hold.
+    hop
+        A hop is collected before it can be worked on.
+    window
+        The engine's own delay behind the hop: overlap of the synthesis window, and
+        re-blocking where the device keeps no block size.
+    buffer
+        Held back between two clocks, on average; 0 with one stream for both.
+    """
+
+    device_in: float
+    hop: float
+    window: float
+    buffer: float
+    device_out: float
+
+    @property
+    def total(self) -> float:
+        """Sum of the parts."""
+        return self.device_in + self.hop + self.window + self.buffer + self.device_out
+
+    def parts(self) -> dict[str, float]:
+        """Return the parts by name, in the order in which sound passes them."""
+        return {
+            "device in": self.device_in,
+            "hop": self.hop,
+            "window": self.window,
+            "buffer": self.buffer,
+            "device out": self.device_out,
+        }
+
+
+class LiveStream:
+    """The processing core of live sound: blocks of any size in, the same out.
+
+    Parameters
+    ----------
+    denoiser
+        Made for the device's rate, best with ``block=denoiser.params.hop`` and the
+        device asked for that block size. If the device gives other sizes all the
+        same, the core re-blocks, once a hop later than before.
+    bridge
+        Between the two callbacks of a split stream; may be set until it starts.
+    recorder
+        Gets what is played.
+
+    Attributes
+    ----------
+    error
+        The first exception inside a callback, or None. From then on the output is
+        the input as it is, and silence where there is none.
+    callbacks, pulls
+        Calls so far, of the input side if split, and of the output side.
+    late
+        Callbacks that took longer than the sound that they brought.
+    load
+        Time in the callback over the time of its sound, smoothed; 1 is the limit.
+    shares
+        The same of every callback so far.
+    delays
+        How long sound waits in the devices, as they tell.
+    reblocked
+        Whether the device broke the block size that the denoiser was promised.
+    muted
+        Play silence; set it at any time, it fades over a hop.
+    bands
+        Levels by band, see `BandMeter`.
+    fresh
+        Whether the next callback is the first of its thread.
+    priority
+        What the system granted to the audio threads: ``"real-time"``, ``"raised"`` or
+        ``"normal"``.
+    """
+
+    def __init__(
+        self,
+        denoiser: Denoiser,
+        *,
+        bridge: Bridge | None = None,
+        recorder: Recorder | None = None,
+    ) -> None:
+        self.denoiser = denoiser
+        self.bridge = bridge
+        self.recorder = recorder
+        self.error: Exception | None = None
+        self.callbacks = 0
+        self.pulls = 0
+        self.late = 0
+        self.load = 0.0
+        self.shares = Shares()
+        self.delays = DelayMeter()
+        self.reblocked = False
+        self.priority = "normal"
+        self.fresh = True
+        self._pulling = False
+        self.frames_in = 0
+        self.muted = False
+        self.bands = BandMeter(denoiser.sample_rate)
+        self._settled = int(SETTLE_SECONDS * denoiser.sample_rate)
+        self._block = denoiser.block or 1
+        self._slice = SLICE_BLOCKS * max(self._block, denoiser.params.hop)
+        shape = (self._slice, denoiser.channels)
+        self._dirty: FloatArray = np.zeros(shape, np.float32)
+        self._clean: FloatArray = np.zeros(shape, np.float32)
+        self._pulled: FloatArray = np.zeros(shape, np.float32)
+        self._other: FloatArray = np.zeros(shape, np.float32)
+        self._successor: Denoiser | None = None
+        self._priming = 0
+        hop = denoiser.params.hop
+        self._turn = Glide(hop, self._slice)
+        self._volume = Glide(hop, self._slice, 1.0)
+        # For devices that keep no block size: the block being filled, and what is
+        # ready; as many zeros ahead as the block can lack.
+        self._part: FloatArray = np.zeros((self._block, shape[1]), np.float32)
+        self._parted = 0
+        self._ready = Ring(self._slice + 2 * self._block, shape[1])
+        self._ready.write(np.zeros((self._block - 1, shape[1]), np.float32))
+        self._flags = dict.fromkeys(XRUN_KINDS, 0)
+        self.dropped_before = self.inserted_before = self.grown_before = 0
+
+    @property
+    def meter(self) -> Meter | None:
+        """Levels and step times, as the engine counts them."""
+        return self.denoiser.meter
+
+    @property
+    def settings(self) -> Settings:
+        """What the user may change; assign a new object at any time."""
+        return self.denoiser.settings
+
+    @settings.setter
+    def settings(self, settings: Settings) -> None:
+        self.denoiser.settings = settings
+        successor = self._successor
+        if successor is not None:
+            successor.settings = settings
+
+    @property
+    def model_name(self) -> str:
+        """Name of the model that is heard, or is about to be."""
+        newest = self._successor or self.denoiser
+        return newest.model.card.name
+
+    def succeed(self, denoiser: Denoiser) -> None:
+        """Go over to another denoiser of the same rate, channels, block and latency.
+
+        It hears the stream for a moment first, so that its memory is filled, and is
+        then cross-faded in over a hop. Call it from another thread than the
+        callbacks' one, and keep the old denoiser until `succeeding` is false: the
+        audio thread should not be the one to free it.
+        """
+        self._successor = None
+        self._priming = int(PRIME_SECONDS * denoiser.sample_rate)
+        self._turn.start(0.0)
+        denoiser.settings = self.denoiser.settings
+        self._successor = denoiser
+
+    @property
+    def succeeding(self) -> bool:
+        """Whether a new denoiser waits to take over."""
+        return self._successor is not None
+
+    def restart(self) -> None:
+        """Forget the stream but no counter; for new devices, while none runs."""
+        if self._successor is not None:
+            self._take_over(self._successor)
+        self.denoiser.reset()
+        self._parted = 0
+        self._ready.skip(self._ready.fill)
+        self._ready.write(np.zeros((self._block - 1, self._ready.channels), "f4"))
+        self.delays.restart()
+        self.frames_in = 0
+        self.reblocked = False
+        self._pulling = False
+        self.fresh = True
+
+    @property
+    def engine_latency(self) -> float:
+        """Seconds that the core adds behind the collected hop."""
+        extra = self._block - 1 if self.reblocked else 0
+        samples = self.denoiser.latency_samples + extra
+        if self.denoiser.block is None:
+            # 2 hops - 1: the first of them is the hop that is collected.
+            samples -= self.denoiser.params.hop - 1
+        return samples / self.denoiser.sample_rate
+
+    def connect(self, bridge: Bridge | None) -> None:
+        """Put another bridge in place, or none, while no stream runs.
+
+        What the last one counted is kept.
+        """
+        old, self.bridge = self.bridge, bridge
+        if old is not None:
+            self._flags["buffer underrun"] += old.underruns
+            self._flags["buffer overrun"] += old.overruns + old.refused
+            self.dropped_before += old.lost_frames
+            self.inserted_before += old.inserted
+            self.grown_before += old.grown
+
+    def inherit(self, other: LiveStream) -> None:
+        """Take over the counters and orders of a core for another rate."""
+        other.connect(None)
+        self._flags = dict(other._flags)
+        self.dropped_before = other.dropped_before
+        self.inserted_before = other.inserted_before
+        self.grown_before = other.grown_before
+        self.callbacks, self.pulls = other.callbacks, other.pulls
+        self.late, self.load, self.shares = other.late, other.load, other.shares
+        self.muted = other.muted
+
+    @property
+    def dropped(self) -> int:
+        """Frames that were not played since the start."""
+        return self.dropped_before + (self.bridge.lost_frames if self.bridge else 0)
+
+    @property
+    def inserted(self) -> int:
+        """Frames of silence that were played because nothing had come in time."""
+        return self.inserted_before + (self.bridge.inserted if self.bridge else 0)
+
+    def xruns(self) -> dict[str, int]:
+        """Return how often each of `XRUN_KINDS` happened."""
+        counts = dict(self._flags)
+        bridge = self.bridge
+        if bridge is not None:
+            counts["buffer underrun"] += bridge.underruns
+            counts["buffer overrun"] += bridge.overruns + bridge.refused
+        return counts
+
+    def shortages(self) -> int:
+        """Count the xruns that a longer buffer of the devices would have prevented.
+
+        Audio that was dropped is not among them, nor is what the bridge has answered
+        by holding more back.
+        """
+        xruns, bridge = self.xruns(), self.bridge
+        count = sum(xruns.values()) - xruns["buffer overrun"]
+        return count - self.grown_before - (bridge.grown if bridge else 0)
+
+    def process_callback(
+        self,
+        indata: NDArray[Any],
+        outdata: NDArray[Any],
+        frames: int,
+        time: Any,
+        status: Any,
+    ) -> None:
+        """Denoise `indata` into `outdata`, both (frames, channels of the device)."""
+        began = perf_counter()
+        if self.fresh:
+            self.fresh = False
+            self.priority = raise_priority()
+        if status:
+            self._count(status)
+        self.delays.heard(time)
+        self.delays.played(time)
+        for start in range(0, frames, self._slice):
+            stop = min(start + self._slice, frames)
+            dirty = self._take(indata[start:stop])
+            spread(self._enhance(dirty), outdata[start:stop])
+        self._account(began, frames)
+
+    def input_callback(
+        self, indata: NDArray[Any], frames: int, time: Any, status: Any
+    ) -> None:
+        """Denoise `indata` and hand it to the bridge."""
+        began = perf_counter()
+        if self.fresh:
+            self.fresh = False
+            self.priority = raise_priority()
+        if status:
+            self._count(status)
+        self.delays.heard(time)
+        for start in range(0, frames, self._slice):
+            stop = min(start + self._slice, frames)
+            clean = self._enhance(self._take(indata[start:stop]))
+            if self.bridge is not None:
+                self.bridge.push(clean)
+        self._account(began, frames)
+
+    def output_callback(
+        self, outdata: NDArray[Any], frames: int, time: Any, status: Any
+    ) -> None:
+        """Fill `outdata` from the bridge."""
+        if not self._pulling:
+            self._pulling = True
+            raise_priority()
+        if status:
+            self._count(status)
+        self.delays.played(time)
+        self.pulls += 1
+        if self.bridge is None:
+            outdata.fill(0)
+            return
+        for start in range(0, frames, self._slice):
+            stop = min(start + self._slice, frames)
+            pulled = self._pulled[: stop - start]
+            self.bridge.pull(pulled)
+            spread(pulled, outdata[start:stop])
+
+    def _take(self, indata: NDArray[Any]) -> FloatArray:
+        """Copy the channels that are wanted out of PortAudio's memory."""
+        dirty = self._dirty[: len(indata)]
+        wanted = dirty.shape[1]
+        # A mono device can feed a stereo stream, but not the other way round.
+        dirty[:] = indata[:, :wanted] if indata.shape[1] >= wanted else indata[:, :1]
+        return dirty
+
+    def _enhance(self, dirty: FloatArray) -> FloatArray:
+        """Return the clean block; the block itself once anything has failed."""
+        clean = self._clean[: len(dirty)]
+        if self.error is None:
+            try:
+                if self.reblocked or len(dirty) % self._block:
+                    self._reblock(dirty, clean)
+                else:
+                    self._process(dirty, clean)
+            except Exception as error:  # nobody else sees what a callback raises
+                self.error = error
+        if self.error is not None:
+            clean[:] = dirty
+        # Mute holds whatever else has failed.
+        goal = 0.0 if self.muted else 1.0
+        if self._volume.value != 1.0 or goal != 1.0:
+            clean *= self._volume.towards(goal, len(clean))
+        self.bands.push(dirty, clean)
+        recorder = self.recorder  # the main thread may take it away
+        if recorder is not None and self.error is None:
+            recorder.push(clean)
+        return clean
+
+    def _reblock(self, dirty: FloatArray, clean: FloatArray) -> None:
+        """Cut into blocks of the promised size; fill `clean` with what is ready."""
+        self.reblocked = True
+        block, done, total = self._block, 0, len(dirty)
+        while done < total:
+            count = min(block - self._parted, total - done)
+            self._part[self._parted : self._parted + count] = dirty[done : done + count]
+            self._parted += count
+            done += count
+            if self._parted == block:
+                self._process(self._part, self._part)
+                self._ready.write(self._part)
+                self._parted = 0
+        self._ready.read(clean)
+
+    def _process(self, dirty: FloatArray, clean: FloatArray) -> None:
+        """Run the engine on a block, and a new one beside it while it takes over."""
+        new = self._successor
+        if new is None:
+            self.denoiser.process(dirty, out=clean)
+            return
+        other = self._other[: len(dirty)]
+        new.process(dirty, out=other)
+        self.denoiser.process(dirty, out=clean)
+        if self._priming > 0:
+            self._priming -= len(dirty)
+            return
+        # Both are the same voice, in step, so weights that sum to 1 keep its level.
+        other -= clean
+        other *= self._turn.towards(1.0, len(dirty))
+        clean += other
+        if self._turn.value == 1.0:
+            self._take_over(new)
+
+    def _take_over(self, new: Denoiser) -> None:
+        new.meter, self.denoiser.meter = self.denoiser.meter, None
+        self.denoiser, self._successor = new, None
+
+    def _count(self, status: Any) -> None:
+        if self.frames_in < self._settled:
+            return
+        for kind, flag in _FLAGS:
+            if getattr(status, flag):
+                self._flags[kind] += 1
+
+    def _account(self, began: float, frames: int) -> None:
+        self.callbacks += 1
+        self.frames_in += frames
+        if frames:
+            share = (perf_counter() - began) * self.denoiser.sample_rate / frames
+            self.late += share > 1.0
+            self.shares.add(share)
+            self.load += _LOAD_SMOOTHING * (share - self.load)
+
+
+def spread(clean: FloatArray, outdata: NDArray[Any]) -> None:
+    """Write the channels of `clean` to those of a device.
+
+    Mono goes to all of them. Otherwise channel goes to channel, what the device has
+    more stays silent, and a mono device gets the mean.
+    """
+    have, wanted = clean.shape[1], outdata.shape[1]
+    if have in (1, wanted):
+        outdata[:] = clean
+    elif wanted == 1:
+        np.mean(clean, axis=1, keepdims=True, out=outdata)
+    else:
+        both = min(have, wanted)
+        outdata[:, :both] = clean[:, :both]
+        outdata[:, both:] = 0.0

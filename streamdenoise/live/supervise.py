@@ -1,0 +1,302 @@
+"""Keeping devices open: what is lost is waited for, opened again, and goes on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
+
+from ..errors import DeviceError, StreamDenoiseError
+from .defaults import DefaultWatcher, watcher_for
+from .devices import (
+    Device,
+    Kind,
+    candidate_rates,
+    find_device,
+    list_devices,
+    loudspeaker_advice,
+    same_device,
+)
+from .opening import Streams, open_streams
+from .portaudio import reinitialise
+from .seek import LatencySeeker
+from .stream import LiveStream
+from .summary import State
+
+SILENT_SECONDS: Final = 5.0
+"""Time without a block from a device after which it counts as lost."""
+
+STEADY_SECONDS: Final = 0.5
+"""Sound that a device must give after its return before it counts as back."""
+
+RETRY_SECONDS: Final = 1.0
+"""Pause between two attempts to open what is lost."""
+
+SLEPT_SECONDS: Final = 2.0
+STOOD_SECONDS: Final = 0.5
+
+
+class Wishes(Protocol):
+    """The part of `LiveOptions` that concerns devices."""
+
+    @property
+    def input(self) -> str | int | None:
+        """As a person named it."""
+
+    @property
+    def output(self) -> str | int | None:
+        """As a person named it."""
+
+    @property
+    def rate(self) -> int | None:
+        """In Hz."""
+
+    @property
+    def channels(self) -> int:
+        """Denoised each by itself."""
+
+    @property
+    def latency(self) -> float | str:
+        """Asked of each device."""
+
+    @property
+    def reinitialise(self) -> bool:
+        """Whether PortAudio may be started anew."""
+
+
+def clock_with_sleep() -> float:
+    """Return seconds that go on while the machine sleeps, unlike monotonic ones."""
+    boot = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.time() if boot is None else time.clock_gettime(boot)
+
+
+class Supervisor:
+    """Owns the devices of a session and what runs on them.
+
+    Parameters
+    ----------
+    sd
+        The sounddevice module.
+    wishes
+        What a person asked for.
+    warn
+        Called with a sentence when something is odd.
+    core_for
+        Gives the core for a rate: the one that there is, or another.
+
+    Attributes
+    ----------
+    source, sink : Device
+    streams : Streams
+    core : LiveStream
+    state
+        ``"running"`` or ``"waiting for device"``.
+    seeker : LatencySeeker
+    losses
+        How often devices were lost.
+
+    Raises
+    ------
+    DeviceError
+        If no device fits or it cannot be opened.
+    """
+
+    def __init__(
+        self,
+        sd: Any,
+        wishes: Wishes,
+        warn: Callable[[str], None],
+        core_for: Callable[[int], LiveStream],
+    ) -> None:
+        self._sd, self._wishes, self._warn = sd, wishes, warn
+        self._core_for = core_for
+        self.state: State = "running"
+        self.seeker = LatencySeeker(wishes.latency)
+        self.losses = 0
+        self._seen = (-1, -1)
+        self._moved_at = self._lost_at = self._retry_at = self._looked_at = 0.0
+        self._opened_at = self._asleep = 0.0
+        self._watcher: DefaultWatcher | None = None
+        devices = list_devices(sd)
+        self.source = find_device(wishes.input, "input", devices)
+        self.sink = find_device(wishes.output, "output", devices)
+        rates = candidate_rates(self.source, self.sink, wishes.rate)
+        self.streams, self.core = self._opened(self.source, self.sink, rates)
+        if wishes.rate not in (None, self.streams.rate):
+            warn(
+                f"the devices refuse {wishes.rate} Hz; running at "
+                f"{self.streams.rate} Hz"
+            )
+        advice = loudspeaker_advice(self.source, self.sink)
+        if advice:
+            warn(advice)
+
+    def _opened(
+        self, source: Device, sink: Device, rates: list[int]
+    ) -> tuple[Streams, LiveStream]:
+        wishes = self._wishes
+        return open_streams(
+            self._sd,
+            source,
+            sink,
+            rates,
+            self.seeker.setting,
+            wishes.channels,
+            self._core_for,
+        )
+
+    @property
+    def pair(self) -> str:
+        """Both devices, for a sentence."""
+        return f"{self.source.label} or {self.sink.label}"
+
+    def start(self) -> None:
+        """Start the devices that were opened.
+
+        Raises
+        ------
+        DeviceError
+            If one refuses.
+        """
+        self.streams.start(self._sd)
+        now = time.monotonic()
+        self._moved_at = self._looked_at = self._opened_at = now
+        self._asleep = clock_with_sleep() - now
+        self.seeker.opened(now, self.core.shortages())
+        self._watcher = watcher_for(self.source, self.sink, self._wishes)
+
+    def close(self) -> None:
+        """Close all for good; may be called twice."""
+        self._shut()
+        watcher, self._watcher = self._watcher, None
+        if watcher is not None:
+            watcher.close()
+
+    def _shut(self) -> None:
+        self.streams.close(self._sd)
+
+    def gone(self) -> DeviceError:
+        """Return the error of a session that ends while it waits."""
+        return DeviceError(
+            f"the sound stopped: {self.pair} went away or failed, and did not come "
+            "back; connect it again, list the devices with: streamdenoise devices"
+        )
+
+    # Looking ------------------------------------------------------------------------
+
+    def look(self) -> None:
+        """See whether all is well, and act if it is not; about ten times a second."""
+        now = time.monotonic()
+        slept = self._slept(now)
+        if now - self._looked_at > STOOD_SECONDS:
+            self.seeker.excuse(now)
+        self._looked_at = now
+        counts = (self.core.callbacks, self.core.pulls)
+        moved = all(
+            new != old or (self.core.bridge is None and side == 1)
+            for side, (new, old) in enumerate(zip(counts, self._seen, strict=True))
+        )
+        if moved:
+            self._seen, self._moved_at = counts, now
+        if not self.streams.opened:
+            if now >= self._retry_at:
+                self._try_again(now)
+        elif slept:
+            self._warn("the machine has slept; opening the devices again")
+            self._lose(now)
+        elif self._watcher is not None and self._watcher.changed():
+            self._warn("the system has another default device now; going over to it")
+            self._lose(now)
+        elif not self.streams.active:
+            self._say_lost(f"{self.pair} went away or failed")
+            self._lose(now)
+        elif now - self._moved_at > SILENT_SECONDS:
+            self._say_lost(
+                f"no sound has come through {self.pair} for {SILENT_SECONDS:.0f} s; is "
+                "it muted, suspended or unplugged?"
+            )
+            self._lose(now)
+        elif self.state != "running":
+            if now - self._opened_at >= STEADY_SECONDS and moved:
+                self._back(now)
+        else:
+            self._seek(now)
+
+    def _slept(self, now: float) -> bool:
+        asleep = clock_with_sleep() - now
+        slept = asleep - self._asleep > SLEPT_SECONDS
+        self._asleep = asleep
+        return slept
+
+    def _say_lost(self, what: str) -> None:
+        if self.state == "running":
+            self._warn(f"{what}. Waiting for it; Ctrl-C ends")
+
+    def _lose(self, now: float) -> None:
+        self._shut()
+        if self.state == "running":
+            self.state = "waiting for device"
+            self._lost_at = now
+            self.losses += 1
+        self._retry_at = now + RETRY_SECONDS / 2
+
+    def _back(self, now: float) -> None:
+        self.state = "running"
+        self.seeker.opened(now, self.core.shortages())
+        self._warn(
+            f"sound is back after {now - self._lost_at:.0f} s: {self.source.label} -> "
+            f"{self.sink.label}, {self.streams.rate} Hz"
+        )
+
+    def _seek(self, now: float) -> None:
+        latency = max(self.streams.latencies)
+        if self.seeker.look(now, self.core.shortages(), latency):
+            rate = self.streams.rate
+            self._shut()
+            try:
+                self._renew(self.source, self.sink, [rate])
+            except StreamDenoiseError:
+                self._lose(now)
+        sentence = self.seeker.sentence(now)
+        if sentence:
+            self._warn(sentence)
+
+    # Opening again ------------------------------------------------------------------
+
+    def _try_again(self, now: float) -> None:
+        self._retry_at = now + RETRY_SECONDS
+        wishes = self._wishes
+        try:
+            if wishes.reinitialise:
+                reinitialise(self._sd)
+            devices = list_devices(self._sd)
+            source = _again(self.source, wishes.input, "input", devices)
+            sink = _again(self.sink, wishes.output, "output", devices)
+            self._renew(source, sink, candidate_rates(source, sink, self.streams.rate))
+        except (StreamDenoiseError, self._sd.PortAudioError):
+            self._shut()
+
+    def _renew(self, source: Device, sink: Device, rates: list[int]) -> None:
+        """Open and start; what had been counted goes on."""
+        streams, core = self._opened(source, sink, rates)
+        self.source, self.sink = source, sink
+        self.streams, self.core = streams, core
+        streams.start(self._sd)
+        now = time.monotonic()
+        self._opened_at = self._moved_at = now
+        self.seeker.opened(now, self.core.shortages())
+
+
+def _again(
+    last: Device, spec: str | int | None, kind: Kind, devices: Sequence[Device]
+) -> Device:
+    """Find the device that was lost; its number may be another now."""
+    if spec is None:
+        return find_device(None, kind, devices)
+    for device in devices:
+        if same_device(device, last) and device.channels(kind):
+            return device
+    if str(spec).strip().isdecimal():
+        # Another device may have got the number meanwhile; it is not the one meant.
+        raise DeviceError(f"{last.label} is not there")
+    return find_device(spec, kind, devices)

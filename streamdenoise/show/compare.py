@@ -1,0 +1,298 @@
+"""What differs between two recordings: levels, spectra, and how well one is the other.
+
+Both are read in blocks; memory does not grow with their length.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from ..audio.file import open_reader
+from ..audio.levels import LevelMeter
+from ..names import shown
+from .sketch import Sketch
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Band", "Comparison", "Recording", "compare", "find_lag"]
+
+_LAG_SECONDS: Final = 1.0
+_HEARD_SECONDS: Final = 30.0
+_BLOCK: Final = 1 << 16
+_FLOOR: Final = 1e-13
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One of the two.
+
+    Attributes
+    ----------
+    path
+        The file.
+    sample_rate, channels, frames, seconds
+        Its form; frames are samples per channel.
+    level, peak, noise_floor
+        RMS, largest sample and level of the quietest tenth, in dBFS.
+    """
+
+    path: str
+    sample_rate: int
+    channels: int
+    frames: int
+    seconds: float
+    level: float
+    peak: float
+    noise_floor: float
+
+
+@dataclass(frozen=True)
+class Band:
+    """Mean levels of an octave, in dB re a full-scale sine.
+
+    Attributes
+    ----------
+    hz
+        Its middle.
+    a, b
+        Levels of the two.
+    """
+
+    hz: float
+    a: float
+    b: float
+
+    @property
+    def difference(self) -> float:
+        """How much louder B is, in dB."""
+        return self.b - self.a
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two recordings side by side.
+
+    Attributes
+    ----------
+    a, b
+        The recordings.
+    bands
+        Octaves that both have.
+    lag
+        Samples that B is behind A; None if rates or lengths differ, or one is silent.
+    si_sdr
+        SI-SDR of B with A as reference, in dB, B moved by `lag`; None as for `lag`.
+    picture
+        A PNG of both spectrograms, and of the level of A less that of B over time
+        where their lengths are the same; empty unless it was asked for.
+    """
+
+    a: Recording
+    b: Recording
+    bands: tuple[Band, ...]
+    lag: int | None
+    si_sdr: float | None
+    picture: bytes = b""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything but the picture as plain values for JSON."""
+        sides: dict[str, Any] = {}
+        for name, one in (("a", self.a), ("b", self.b)):
+            values = asdict(one)
+            values["path"] = shown(one.path)
+            sides[name] = {
+                k: round(v, 4) if isinstance(v, float) else v for k, v in values.items()
+            }
+        bands = [
+            {
+                "hz": band.hz,
+                "a": round(band.a, 2),
+                "b": round(band.b, 2),
+                "difference": round(band.difference, 2),
+            }
+            for band in self.bands
+        ]
+        return {**sides, "bands": bands, "lag": self.lag, "si_sdr": self.si_sdr}
+
+
+def compare(a: str | Path, b: str | Path, *, picture: bool = False) -> Comparison:
+    """Compare two recordings.
+
+    Parameters
+    ----------
+    a, b
+        Sound files. Rates, lengths and channels may differ; then lag and SI-SDR are
+        left out, or channels averaged.
+    picture
+        Draw both.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    AudioFormatError
+        If one of them cannot be read.
+    """
+    one, sketch_a = _hear(Path(a))
+    two, sketch_b = _hear(Path(b))
+    same = one.sample_rate == two.sample_rate and one.frames == two.frames
+    lag, score = None, None
+    if same:
+        rate = one.sample_rate
+        lag = find_lag(_start(Path(a), rate), _start(Path(b), rate), rate)
+        if lag is not None:
+            score = _si_sdr(Path(a), Path(b), lag)
+    return Comparison(
+        one,
+        two,
+        _bands(sketch_a, sketch_b, one.sample_rate, two.sample_rate),
+        lag,
+        score,
+        _picture(sketch_a, sketch_b, one, same=same) if picture else b"",
+    )
+
+
+def find_lag(
+    a: NDArray[np.float32], b: NDArray[np.float32], sample_rate: int
+) -> int | None:
+    """Return how many samples `b` is behind `a`, by their correlation.
+
+    Parameters
+    ----------
+    a, b
+        Mono signals, shape (n,).
+    sample_rate
+        In Hz; a second at most is looked for.
+
+    Returns
+    -------
+    int or None
+        None if one of them is silent.
+    """
+    size = 1 << (len(a) + len(b) - 1).bit_length()
+    cross = np.conj(np.fft.rfft(a, size)) * np.fft.rfft(b, size)
+    scores = np.abs(np.fft.irfft(cross, size))
+    most = min(round(_LAG_SECONDS * sample_rate), len(a) - 1)
+    lags = np.concatenate([np.arange(most + 1), np.arange(-most, 0)])
+    found = scores[lags]
+    if not found.max() > 0.0:
+        return None
+    return int(lags[found.argmax()])
+
+
+def _hear(path: Path) -> tuple[Recording, Sketch]:
+    with open_reader(path, "first") as reader:
+        info = reader.info
+        sketch = Sketch(info.sample_rate)
+        meter = LevelMeter(info.sample_rate, info.channels)
+        for block in reader:
+            meter.push(block)
+            sketch.push(block)
+        frames = reader.position
+    peak = 20.0 * math.log10(meter.peak) if meter.peak > 1e-6 else -120.0
+    return (
+        Recording(
+            str(path),
+            info.sample_rate,
+            info.channels,
+            frames,
+            frames / info.sample_rate,
+            meter.level,
+            peak,
+            meter.noise_floor,
+        ),
+        sketch,
+    )
+
+
+def _start(path: Path, sample_rate: int) -> NDArray[np.float32]:
+    wanted, parts, have = round(_HEARD_SECONDS * sample_rate), [], 0
+    for block in _mono(path):
+        parts.append(block)
+        have += len(block)
+        if have >= wanted:
+            break
+    return np.concatenate(parts)[:wanted]
+
+
+def _mono(path: Path) -> Iterator[NDArray[np.float32]]:
+    with open_reader(path, "first") as reader:
+        for block in reader:
+            yield block.mean(axis=1, dtype=np.float32)
+
+
+def _even(blocks: Iterator[NDArray[np.float32]], skip: int) -> Iterator[NDArray[Any]]:
+    """Yield blocks of one size, the last one shorter, after `skip` samples."""
+    rest = np.zeros(0, np.float32)
+    for block in blocks:
+        rest = np.concatenate([rest, block[min(skip, len(block)) :]])
+        skip -= min(skip, len(block))
+        while len(rest) >= _BLOCK:
+            yield rest[:_BLOCK]
+            rest = rest[_BLOCK:]
+    yield rest
+
+
+def _si_sdr(a: Path, b: Path, lag: int) -> float:
+    """As `levels.si_sdr`, from sums over blocks."""
+    sums = np.zeros(6)
+    pairs = zip(
+        _even(_mono(a), max(-lag, 0)), _even(_mono(b), max(lag, 0)), strict=False
+    )
+    for x, y in pairs:
+        size = min(len(x), len(y))
+        x64, y64 = x[:size].astype(np.float64), y[:size].astype(np.float64)
+        sums += [size, x64.sum(), y64.sum(), x64 @ x64, y64 @ y64, x64 @ y64]
+    count, sx, sy, xx, yy, xy = sums
+    if count == 0:
+        return -math.inf
+    xx, yy, xy = xx - sx * sx / count, yy - sy * sy / count, xy - sx * sy / count
+    if xx <= 0.0 or yy <= 0.0:
+        return -math.inf
+    signal = xy * xy / xx
+    # Below this, the difference is rounding of the sums.
+    rest = yy - signal
+    if rest <= 1e-14 * yy:
+        return math.inf
+    return 10.0 * math.log10(signal / rest) if signal > 0.0 else -math.inf
+
+
+def _bands(a: Sketch, b: Sketch, rate_a: int, rate_b: int) -> tuple[Band, ...]:
+    bands = []
+    top = min(rate_a, rate_b) / 2
+    for middle in (63.0, 125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0):
+        low, high = middle / math.sqrt(2), middle * math.sqrt(2)
+        if low >= top:
+            break
+        levels = [_octave(s, low, min(high, top)) for s in (a, b)]
+        bands.append(Band(middle, *levels))
+    return tuple(bands)
+
+
+def _octave(sketch: Sketch, low: float, high: float) -> float:
+    power = sketch.powers().mean(axis=0, dtype=np.float64)
+    hz = np.arange(len(power)) * sketch.bin_hz
+    inside = (hz >= low) & (hz < high)
+    return 10.0 * math.log10(float(power[inside].sum()) + _FLOOR)
+
+
+def _picture(a: Sketch, b: Sketch, one: Recording, *, same: bool) -> bytes:
+    from .picture import draw, png
+
+    curve = None
+    if same:
+        sums = [s.powers().sum(axis=1, dtype=np.float64) + _FLOOR for s in (a, b)]
+        size = min(map(len, sums))
+        values = 10.0 * np.log10(sums[0][:size] / sums[1][:size])
+        curve = ("level A - B", values)
+    panels = [("A", a.levels()), ("B", b.levels())]
+    return png(*draw(panels, one.seconds, a.top_hz, curve))

@@ -1,0 +1,1 @@
+"""Microphones and loudspeakers that exist in the sound server only."""

@@ -1,0 +1,198 @@
+"""The other direction of a call: what the others say, denoised as well.
+
+A virtual loudspeaker, which the call program plays into, and a second live that carries
+its sound, denoised, to the real loudspeaker. The monitor of the real one would not do:
+its sound is heard already, and what is played there would come back.
+
+The second live is a process of its own. Two audio threads in one Python would wait for
+each other every few milliseconds, and each needs its own place in the environment,
+where PulseAudio's client library is told which devices to open.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import IO, Any, Final
+
+from ..errors import DeviceError
+from ..live.devices import list_devices
+from . import pactl
+from .mic import DEFAULT_NAME, RATE, door, keep_defaults
+from .owner import Owner
+from .parts import find_all, is_ours, make_loudspeaker, remove_stale, slug_of
+
+__all__ = ["Incoming", "child"]
+
+_END_SECONDS: Final = 5.0
+_CODE: Final = "from streamdenoise.virtual.incoming import child; child()"
+_DIE_WITH_PARENT: Final = 1  # PR_SET_PDEATHSIG of Linux
+
+Warn = Callable[[str], None]
+
+
+class Incoming:
+    """Denoises what other programs play; a context manager.
+
+    Parameters
+    ----------
+    name
+        Of the virtual loudspeaker; ``-incoming`` is put behind it.
+    arguments
+        Further words for the second ``live``, such as ``("--strength", "12")``.
+    sd
+        The sounddevice module, or what stands in for it.
+
+    Attributes
+    ----------
+    description
+        What call programs call the loudspeaker.
+    sink_name
+        The loudspeaker, as ``paplay --device=`` takes it.
+    control_name
+        By which ``streamdenoise ctl --name`` reaches the second live.
+    output
+        Description of the real loudspeaker.
+
+    Raises
+    ------
+    DeviceError
+        If no sound server answers, or it has no loudspeaker of its own.
+    """
+
+    def __init__(
+        self,
+        name: str = DEFAULT_NAME,
+        arguments: Sequence[str] = (),
+        sd: Any = None,
+    ) -> None:
+        self.sink_name = f"{slug_of(name)}-incoming"
+        self.control_name = "incoming"
+        self.description = "Denoised loudspeaker"
+        if name != DEFAULT_NAME:
+            self.control_name = re.sub(r"[^a-z0-9_.]", "_", self.sink_name)[-32:]
+            self.description = f"{name} loudspeaker (denoised)"
+        self._arguments = [*arguments]
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log: IO[bytes] | None = None
+        self._door = door(list_devices(sd))
+        remove_stale()
+        if any(found.name == self.sink_name for found in find_all()):
+            raise DeviceError(
+                f"the virtual loudspeaker '{self.sink_name}' is there already, of "
+                "another live: end that, or choose another name"
+            )
+        before = pactl.server()
+        real = self._real_sink(before.default_sink)
+        self.output = real.description
+        made = make_loudspeaker(
+            self.sink_name, self.description, RATE, str(Owner.here())
+        )
+        try:
+            keep_defaults(before, made)
+            self._start(real.name)
+        except BaseException:
+            self.close()
+            raise
+
+    @staticmethod
+    def _real_sink(default: str) -> pactl.Entry:
+        """Return the default sink, or another one if that is ours."""
+        sinks = [e for e in pactl.entries("sinks") if not is_ours(e)]
+        sinks.sort(key=lambda entry: entry.name != default)
+        if not sinks:
+            raise DeviceError(
+                "the sound server has no loudspeaker to play the others' voices on; "
+                "connect one, and see: pactl list short sinks"
+            )
+        return sinks[0]
+
+    def _start(self, sink: str) -> None:
+        words = ["live", "--no-view", "--input", self._door, "--output", self._door]
+        words += ["--name", self.control_name, *self._arguments]
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115
+        env = {**os.environ, "PULSE_SOURCE": f"{self.sink_name}.monitor"}
+        env["STREAMDENOISE_CONFIG"] = ""  # its flags are meant for the first live
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _CODE, *words],
+            env={**env, "PULSE_SINK": sink},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=self._log,
+            # Ctrl-C is for us; we end it in our own time.
+            start_new_session=True,
+        )
+
+    @property
+    def running(self) -> bool:
+        """Whether the second live runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def check(self, warn: Warn) -> None:
+        """Say once if the second live has ended by itself, and why."""
+        process = self._process
+        if process is None or process.poll() is None:
+            return
+        self._process = None
+        said = b""
+        if self._log is not None:
+            self._log.seek(0)
+            said = self._log.read()[-4000:]
+        lines = said.decode(errors="replace").strip().splitlines()
+        reason = lines[-1].removeprefix("streamdenoise: ") if lines else "no reason"
+        warn(
+            f"incoming sound is no longer denoised ({reason}); choose another "
+            "loudspeaker in the call, or start again"
+        )
+
+    def close(self) -> None:
+        """End the second live, and remove the loudspeaker; may be called twice."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.terminate()
+            try:
+                process.wait(_END_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        if self._log is not None:
+            self._log.close()
+        with contextlib.suppress(DeviceError):  # the server may be gone
+            for found in find_all():
+                if found.name == self.sink_name:
+                    found.remove()
+
+    def __enter__(self) -> Incoming:
+        """Return itself; it runs already."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Call `close`."""
+        self.close()
+
+
+def child() -> None:
+    """Run the command line, and end when the parent does, whatever ends that."""
+    parent = os.getppid()
+    if sys.platform == "linux":
+        import ctypes
+
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGTERM)
+        if os.getppid() != parent:  # it ended before that was said
+            raise SystemExit(0)
+    from ..cli import main
+
+    main()

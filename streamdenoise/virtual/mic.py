@@ -1,0 +1,290 @@
+"""A virtual microphone: a source of the sound server that carries denoised sound.
+
+``live --virtual-mic`` does this::
+
+    with VirtualMic.create() as mic:
+        options = LiveOptions(output=mic.route(warn))
+        with LiveSession(options, warn=warn) as session:
+            session.run(...)        # once it plays: mic.check(warn)
+
+Works on PulseAudio and on PipeWire; `micparts` makes and finds the halves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from typing import Any, Final
+
+from ..errors import DeviceError
+from ..live.devices import SOUND_SERVERS, Device, list_devices
+from . import pactl
+from .owner import Owner
+from .pactl import Entry
+from .parts import KEPT, Found, find_all, is_ours, make, remove_stale, slug_of
+
+__all__ = ["DEFAULT_NAME", "RATE", "VirtualMic", "door", "keep_defaults"]
+
+DEFAULT_NAME: Final = "streamdenoise"
+"""Name of the microphone when none is given."""
+
+RATE: Final = 48_000
+"""In Hz; what calls run at."""
+
+_SINK_VARIABLE: Final = "PULSE_SINK"
+_SOURCE_VARIABLE: Final = "PULSE_SOURCE"
+
+Warn = Callable[[str], None]
+
+
+def _silent(sentence: str) -> None:
+    """Say nothing."""
+
+
+class VirtualMic:
+    """A virtual microphone that is there; made by `create`; a context manager.
+
+    Attributes
+    ----------
+    name
+        As it was asked for.
+    sink_name
+        The sink that live must play into; see `route`.
+    source_name
+        The microphone, as ``parec --device=`` takes it.
+    description
+        What call programs and browsers call it.
+    kept
+        Whether it stays when `close` is called.
+    """
+
+    def __init__(self, found: Found, rate: int, kept: bool) -> None:
+        assert found.sink is not None and found.source is not None
+        self.name = found.name
+        self.sink_name = found.sink.name
+        self.source_name = found.source.name
+        self.description = found.description
+        self.kept = kept
+        self._rate = rate
+        self._before: dict[str, str | None] = {}
+
+    @classmethod
+    def create(
+        cls,
+        name: str = DEFAULT_NAME,
+        description: str | None = None,
+        rate: int | None = None,
+        *,
+        keep: bool = False,
+    ) -> VirtualMic:
+        """Make a microphone, or take the one that is there already.
+
+        Parameters
+        ----------
+        name
+            Tells several apart.
+        description
+            What people see; by default made from the name.
+        rate
+            In Hz; None: 48000. Programs may ask for any other.
+        keep
+            Leave it on the server until it is removed by command, or the server ends.
+            One that was kept before stays kept.
+
+        Raises
+        ------
+        DeviceError
+            If no sound server answers, it refuses, or another process has a
+            microphone of this name.
+        """
+        slug = slug_of(name)
+        rate = RATE if rate is None else rate
+        text = description or _description(name)
+        remove_stale()
+        before = pactl.server()
+        there = next((f for f in find_all() if f.name == slug), None)
+        if there is not None and there.state == "broken":
+            there.remove()
+            there = None
+        if there is None:
+            owner = KEPT if keep else str(Owner.here())
+            there = make(slug, text, rate, owner)
+            keep_defaults(before, there)
+        elif there.owner not in (None, Owner.here()):
+            raise DeviceError(
+                f"the virtual microphone '{slug}' belongs to process "
+                f"{there.owner.pid if there.owner else '?'}, which runs; end that, or "
+                "choose another name"
+            )
+        return cls(there, rate, there.owner is None)
+
+    # Playing into it ----------------------------------------------------------------
+
+    def route(self, warn: Warn = _silent, sd: Any = None) -> str:
+        """Send what this process plays into the microphone; call before streams open.
+
+        PortAudio does not list the sinks of a sound server, only doors to it, and what
+        comes through a door goes to the default sink. The server's client library
+        takes another one from the environment when a stream is opened, so that is set,
+        until `close`. Should the default input be this microphone, which would hear
+        itself, the input is set to another source as well.
+
+        Parameters
+        ----------
+        warn
+            Called with a sentence when the input is not the default one.
+        sd
+            The sounddevice module, or what stands in for it.
+
+        Returns
+        -------
+        str
+            Name of the output device to open.
+
+        Raises
+        ------
+        DeviceError
+            If PortAudio has no door to the server, or the microphone could hear only
+            itself.
+        """
+        name = door(list_devices(sd))
+        self._set(_SINK_VARIABLE, self.sink_name)
+        sources = pactl.entries("sources")
+        wanted = os.environ.get(_SOURCE_VARIABLE) or pactl.server().default_source
+        if wanted in self._loops(sources):
+            other = self._other_source(sources)
+            warn(
+                f"the default microphone is '{self.description}' itself, which would "
+                f"hear itself; the input is '{other.description}' instead"
+            )
+            self._set(_SOURCE_VARIABLE, other.name)
+        return name
+
+    def check(self, warn: Warn = _silent) -> None:
+        """See that it is there and gets our sound; mend both if not.
+
+        For the main thread, once streams run and after each interruption. Where the
+        output went through a door that does not heed the environment, the stream is
+        moved. A server that was started again has forgotten the microphone, and gets
+        it anew.
+        """
+        there = next((f for f in find_all() if f.name == self.name), None)
+        if there is None or there.state == "broken":
+            owner = KEPT if self.kept else str(Owner.here())
+            if there is not None:
+                there.remove()
+            there = make(self.name, self.description, self._rate, owner)
+            warn(f"the virtual microphone '{self.description}' was gone; it is back")
+        assert there.sink is not None
+        for stream in pactl.entries("sink-inputs"):
+            if stream.process == os.getpid() and stream.attached != there.sink.index:
+                pactl.run("move-sink-input", str(stream.index), there.sink.name)
+        self._mend_input(warn)
+
+    def _mend_input(self, warn: Warn) -> None:
+        """Move our recording stream away if it records the microphone itself."""
+        sources = pactl.entries("sources")
+        loops = self._loops(sources)
+        ours = {e.index for e in sources if e.name in loops}
+        for stream in pactl.entries("source-outputs"):
+            if stream.process == os.getpid() and stream.attached in ours:
+                other = self._other_source(sources)
+                pactl.run("move-source-output", str(stream.index), other.name)
+                warn(
+                    f"the input was '{self.description}' itself, which hears itself; "
+                    f"it is '{other.description}' now"
+                )
+
+    def _loops(self, sources: list[Entry]) -> set[str]:
+        """Names of the sources that carry what we play."""
+        loops = {self.source_name, f"{self.sink_name}.monitor"}
+        for entry in sources:
+            if entry.properties.get("device.master_device") in loops:
+                loops.add(entry.name)
+        return loops
+
+    def _other_source(self, sources: list[Entry]) -> Entry:
+        """Return a real microphone, or else any source that is not ours."""
+        loops = self._loops(sources)
+        others = [e for e in sources if e.name not in loops and not is_ours(e)]
+        others.sort(key=lambda entry: entry.is_monitor)
+        if not others or others[0].is_monitor:
+            raise DeviceError(
+                f"the only microphone here is '{self.description}' itself; connect "
+                "one, or name the source to denoise with: PULSE_SOURCE=NAME "
+                "streamdenoise live (pactl list short sources lists them)"
+            )
+        return others[0]
+
+    # Ending -------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Restore the environment, and remove the microphone unless it is kept."""
+        for name, value in self._before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        self._before.clear()
+        if not self.kept:
+            with contextlib.suppress(pactl.NoServerError):  # it went with the server
+                self.remove()
+
+    def remove(self) -> None:
+        """Take it off the server; may be called twice.
+
+        Raises
+        ------
+        DeviceError
+            If no server answers.
+        """
+        for found in find_all():
+            if found.name == self.name:
+                found.remove()
+
+    def __enter__(self) -> VirtualMic:
+        """Return itself; it is there already."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Call `close`."""
+        self.close()
+
+    def _set(self, name: str, value: str) -> None:
+        self._before.setdefault(name, os.environ.get(name))
+        os.environ[name] = value
+
+
+def _description(name: str) -> str:
+    return "Denoised microphone" if name == DEFAULT_NAME else f"{name} (denoised)"
+
+
+def keep_defaults(before: pactl.Server, made: Found) -> None:
+    """Undo it where a server made the new devices its defaults."""
+    assert made.sink is not None
+    after = pactl.server()
+    sinks = {entry.name for entry in pactl.entries("sinks")}
+    sources = {e.name for e in pactl.entries("sources") if not e.is_monitor}
+    if after.default_sink == made.sink.name and before.default_sink in sinks:
+        pactl.run("set-default-sink", before.default_sink)
+    ours = {f"{made.sink.name}.monitor", made.source.name if made.source else ""}
+    if after.default_source in ours and before.default_source in sources:
+        pactl.run("set-default-source", before.default_source)
+
+
+def door(devices: list[Device]) -> str:
+    """Return the output device that leads to the sound server."""
+    outputs = [d for d in devices if d.outputs]
+    for wanted in ("pulse", "pipewire", "default"):
+        for device in outputs:
+            if device.name == wanted and device.name in SOUND_SERVERS:
+                return device.name
+    for device in outputs:
+        if device.host_api == "PulseAudio":
+            return device.name
+    raise DeviceError(
+        "the sound server runs, but PortAudio has no way to it; install the bridge "
+        "with: sudo apt install libasound2-plugins (Fedora: alsa-plugins-pulseaudio "
+        "or pipewire-alsa, Arch: pipewire-alsa)"
+    )

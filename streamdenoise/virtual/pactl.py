@@ -1,0 +1,269 @@
+"""What the sound server says and does, by its own program ``pactl``.
+
+One door for PulseAudio and for PipeWire, whose pulse server takes the same words. Its
+JSON is read where it gives any (version 16 and later), its text elsewhere.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from ..errors import DeviceError
+
+Kind = Literal["sinks", "sources", "sink-inputs", "source-outputs"]
+
+_TIMEOUT: Final = 10.0
+_HEAD = re.compile(r"^(?:Sink|Source|Sink Input|Source Output) #(\d+)\s*$")
+_FIELD = re.compile(r"^\t(\w[\w ]*): (.*)$")
+_PROPERTY = re.compile(r'^\t\t([\w.-]+) = "(.*)"$')
+
+__all__ = [
+    "Entry",
+    "NoServerError",
+    "RefusedError",
+    "Server",
+    "entries",
+    "load_module",
+    "quoted",
+    "run",
+    "server",
+    "unload_module",
+]
+
+
+class NoServerError(DeviceError):
+    """No sound server answers, or there is no program to ask it with."""
+
+
+class RefusedError(DeviceError):
+    """The sound server does not do what it was told."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A sink, a source, or a stream that plays into or records from one.
+
+    Attributes
+    ----------
+    index
+        The server's number for it.
+    name, description
+        Of a sink or source: for programs, and for people. Empty for a stream.
+    module
+        Number of the module that made it, or None.
+    attached
+        Of a stream: index of its sink or source.
+    monitor
+        Of a sink: name of its monitor; of a monitor: name of its sink.
+    properties
+        As the server keeps them.
+    """
+
+    index: int
+    name: str = ""
+    description: str = ""
+    module: int | None = None
+    attached: int | None = None
+    monitor: str = ""
+    properties: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_monitor(self) -> bool:
+        """Whether a source is what a sink plays, and no microphone."""
+        return self.properties.get("device.class") == "monitor" or bool(self.monitor)
+
+    @property
+    def process(self) -> int | None:
+        """Process number of a stream's program, as that program says."""
+        text = self.properties.get("application.process.id", "")
+        return int(text) if text.isdecimal() else None
+
+
+@dataclass(frozen=True)
+class Server:
+    """The sound server.
+
+    Attributes
+    ----------
+    name
+        ``"PulseAudio"`` or ``"PipeWire"``.
+    version
+        As it says.
+    default_sink, default_source
+        Names.
+    """
+
+    name: str
+    version: str
+    default_sink: str
+    default_source: str
+
+
+def run(*words: str) -> str:
+    """Call ``pactl`` and return what it prints.
+
+    Raises
+    ------
+    NoServerError, RefusedError
+        As their names say; the server's own words are in the text.
+    """
+    program = shutil.which("pactl")
+    if program is None:
+        raise NoServerError(
+            "the sound server is asked through the program pactl, which is not "
+            "installed; type: sudo apt install pulseaudio-utils (Fedora: sudo dnf "
+            "install pulseaudio-utils, Arch: sudo pacman -S libpulse)"
+        )
+    env = {**os.environ, "LC_ALL": "C.UTF-8", "LANGUAGE": ""}
+    try:
+        done = subprocess.run(
+            [program, *words],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            env=env,
+            stdin=subprocess.DEVNULL,
+            timeout=_TIMEOUT,
+        )
+    except subprocess.TimeoutExpired:
+        raise NoServerError(
+            f"the sound server did not answer within {_TIMEOUT:.0f} s; start it again "
+            "with: systemctl --user restart pipewire-pulse (or: pulseaudio -k)"
+        ) from None
+    if done.returncode == 0:
+        return done.stdout
+    said = done.stderr.strip().splitlines()
+    reason = said[-1] if said else f"exit code {done.returncode}"
+    if "onnection" in reason:
+        raise NoServerError(
+            f"no sound server (PulseAudio or PipeWire) answers here ({reason}); start "
+            "one with: systemctl --user start pipewire-pulse, or: pulseaudio --start"
+        )
+    raise RefusedError(f"the sound server refuses '{' '.join(words[:2])}': {reason}")
+
+
+def server() -> Server:
+    """Return which server runs and what its defaults are.
+
+    Raises
+    ------
+    NoServerError
+        If none answers.
+    """
+    fields = dict(re.findall(r"^([\w ]+): (.*)$", run("info"), re.MULTILINE))
+    name, version = fields.get("Server Name", ""), fields.get("Server Version", "")
+    behind = re.search(r"on PipeWire ([\d.]+)", name)
+    return Server(
+        name="PipeWire" if behind else "PulseAudio",
+        version=behind[1] if behind else version,
+        default_sink=fields.get("Default Sink", ""),
+        default_source=fields.get("Default Source", ""),
+    )
+
+
+def entries(kind: Kind) -> list[Entry]:
+    """Return all sinks, sources, or streams.
+
+    Raises
+    ------
+    NoServerError
+        If none answers.
+    """
+    try:
+        listed = json.loads(run("--format=json", "list", kind))
+        return [_from_json(raw) for raw in listed]
+    except (ValueError, KeyError, TypeError, AttributeError, RefusedError):
+        # Old ones do not know the option, and some print JSON that is none.
+        return parse_text(run("list", kind))
+
+
+def load_module(name: str, *arguments: str) -> int:
+    """Load a module into the server and return its number.
+
+    Raises
+    ------
+    NoServerError, RefusedError
+        As their names say.
+    """
+    return int(run("load-module", name, *arguments).split()[-1])
+
+
+def unload_module(number: int) -> bool:
+    """Unload a module; return whether it was there.
+
+    Raises
+    ------
+    NoServerError
+        If none answers.
+    """
+    try:
+        run("unload-module", str(number))
+    except RefusedError:
+        return False
+    return True
+
+
+def quoted(properties: Mapping[str, str]) -> str:
+    """Return properties as the value of a module's argument ``..._properties=``.
+
+    Two parsers read it, one quote each; what could end a quote is taken out.
+    """
+    inner = " ".join(f'{key}="{_unquoted(text)}"' for key, text in properties.items())
+    return f"'{inner}'"
+
+
+def _unquoted(text: str) -> str:
+    return "".join(c for c in text if c.isprintable() and c not in "\"'\\")
+
+
+def _from_json(raw: Mapping[str, Any]) -> Entry:
+    attached = raw.get("sink", raw.get("source"))
+    return Entry(
+        index=int(raw["index"]),
+        name=str(raw.get("name", "")),
+        description=str(raw.get("description", "")),
+        module=_number(str(raw.get("owner_module", ""))),
+        attached=None if attached is None else _number(str(attached)),
+        monitor=str(raw.get("monitor_source") or ""),
+        properties={str(k): str(v) for k, v in (raw.get("properties") or {}).items()},
+    )
+
+
+def parse_text(text: str) -> list[Entry]:
+    """Read what ``pactl list KIND`` prints for people, in English."""
+    found: list[tuple[int, dict[str, str], dict[str, str]]] = []
+    for line in text.splitlines():
+        if head := _HEAD.match(line):
+            found.append((int(head[1]), {}, {}))
+        elif not found:
+            continue
+        elif prop := _PROPERTY.match(line):
+            found[-1][2][prop[1]] = prop[2]
+        elif pair := _FIELD.match(line):
+            found[-1][1][pair[1]] = pair[2]
+    return [_from_fields(*parts) for parts in found]
+
+
+def _from_fields(index: int, fields: dict[str, str], props: dict[str, str]) -> Entry:
+    monitor = fields.get("Monitor of Sink", fields.get("Monitor Source", ""))
+    return Entry(
+        index=index,
+        name=fields.get("Name", ""),
+        description=fields.get("Description", ""),
+        module=_number(fields.get("Owner Module", "")),
+        attached=_number(fields.get("Sink", fields.get("Source", ""))),
+        monitor="" if monitor == "n/a" else monitor,
+        properties=props,
+    )
+
+
+def _number(text: str) -> int | None:
+    """Return the number in `text`; the server's 2^32-1 and ``n/a`` are none."""
+    return int(text) if text.isdecimal() and int(text) != 0xFFFFFFFF else None
