@@ -81,6 +81,7 @@ def run_pipe(
     sample_rate: int | None = None,
     channels: int | None = None,
     sample_format: str | None = None,
+    link_channels: bool = False,
     warn: Callable[[str], None] = lambda sentence: None,
 ) -> PipeResult:
     """Denoise `source` into `sink` until it ends.
@@ -96,6 +97,8 @@ def run_pipe(
         Strength and the like; None for the defaults.
     sample_rate, channels, sample_format
         Of raw samples; 16000, 1 and ``s16le`` where None. A WAV header wins.
+    link_channels
+        One gain for all channels, so that the stereo image does not move.
     warn
         Takes a sentence about something odd.
 
@@ -126,6 +129,7 @@ def run_pipe(
         channels=stream.channels,
         settings=settings or Settings(),
         block=hop,
+        link_channels=link_channels,
     )
     start = _position(sink)
     if stream.wav:

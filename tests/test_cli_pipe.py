@@ -15,16 +15,19 @@ from tests.clitools import model_arg, noise, process, run, wav_bytes
 __all__ = ["model_arg"]
 
 
-def test_raw_stream_equals_the_function(model_arg):
+@pytest.mark.parametrize("linked", [False, True])
+def test_raw_stream_equals_the_function(model_arg, linked):
     """Bytes in, bytes out: the same as `denoise` gives, to the rounding of 16 bits."""
     x = (noise(20001, 2) * 32767).astype("<i2")
     args = ("--rate", "48000", "--channels", "2", "--format", "s16le")
+    args += ("--link-channels",) if linked else ()
     child = process("pipe", *args, "--model", model_arg)
     out, err = child.communicate(x.tobytes(), timeout=120)
     assert child.returncode == 0 and b"streamdenoise:" not in err
     y = np.frombuffer(out, "<i2").reshape(-1, 2)
     model = model_arg
-    expected = denoise(x.astype(np.float32) / 32768, 48000, model) * 32768
+    sound = x.astype(np.float32) / 32768
+    expected = denoise(sound, 48000, model, link_channels=linked) * 32768
     assert np.abs(y - expected).max() < 1.0
 
 

@@ -213,6 +213,15 @@ def model_option(command: _F) -> _F:
     )(command)
 
 
+def link_option(command: _F) -> _F:
+    """Add ``--link-channels``, as `link_channels`."""
+    return click.option(
+        "--link-channels",
+        is_flag=True,
+        help="One gain for all channels, so that the stereo image does not move.",
+    )(command)
+
+
 def settings_options(command: _F) -> _F:
     """Add ``--strength``, ``--mix`` and ``--removed``; see `settings_from`."""
     for option in (

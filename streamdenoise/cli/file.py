@@ -19,6 +19,7 @@ from ..names import shown
 from .batchview import BatchProgress, failures_table
 from .common import (
     fail,
+    link_option,
     model_option,
     settings_from,
     settings_options,
@@ -63,11 +64,7 @@ def _loudness(
 @click.option("-0", "--null", is_flag=True, help="Names on standard input end by NUL.")
 @settings_options
 @model_option
-@click.option(
-    "--link-channels",
-    is_flag=True,
-    help="One gain for all channels, so that the stereo image does not move.",
-)
+@link_option
 @click.option(
     "--loudness",
     metavar="LUFS|keep",

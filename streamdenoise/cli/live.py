@@ -15,6 +15,7 @@ from ..names import shown
 from .common import (
     completer,
     json_option,
+    link_option,
     model_option,
     print_json,
     say,
@@ -133,6 +134,7 @@ def _name(ctx: click.Context, param: click.Parameter, value: str | None) -> str 
     metavar="C",
     help="Channels to denoise, each by itself.",
 )
+@link_option
 @click.option(
     "--duration",
     type=float,
@@ -170,6 +172,7 @@ def live(
     latency: float | str,
     rate: int | None,
     channels: int,
+    link_channels: bool,
     duration: float | None,
     record: str | None,
     force: bool,
@@ -224,6 +227,7 @@ def live(
             settings=settings,
             rate=rate,
             channels=channels,
+            link_channels=link_channels,
             latency=latency,
             record=None if record is None else Path(record),
             force=force,

@@ -8,6 +8,7 @@ from typing import BinaryIO
 import click
 
 from .common import (
+    link_option,
     model_option,
     settings_from,
     settings_options,
@@ -28,6 +29,7 @@ __all__ = ["pipe"]
 )
 @settings_options
 @model_option
+@link_option
 def pipe(
     rate: int | None,
     channels: int | None,
@@ -36,6 +38,7 @@ def pipe(
     mix: float,
     removed: bool,
     model: str | None,
+    link_channels: bool,
 ) -> None:
     """Denoise a stream from standard input to standard output.
 
@@ -70,6 +73,7 @@ def pipe(
         sample_rate=rate,
         channels=channels,
         sample_format=sample_format,
+        link_channels=link_channels,
         warn=warn,
     )
 

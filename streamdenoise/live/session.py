@@ -47,8 +47,8 @@ class LiveOptions:
         To begin with; change them later through `LiveSession.settings`.
     rate
         In Hz; None: what the devices prefer.
-    channels
-        Denoised each by itself.
+    channels, link_channels
+        How many; denoised each by itself, or with one gain for all of them.
     latency
         Asked of each device: seconds, ``"low"``, ``"high"``, or ``"auto"``: the
         shortest that runs without xruns for ten seconds.
@@ -65,6 +65,7 @@ class LiveOptions:
     settings: Settings = field(default_factory=Settings)
     rate: int | None = None
     channels: int = 1
+    link_channels: bool = False
     latency: float | str = "auto"
     record: Path | None = None
     force: bool = False
@@ -190,7 +191,15 @@ class LiveSession:
     def _denoiser(self, model: StepModel, rate: int, settings: Settings) -> Denoiser:
         hop = model.card.stft(rate).hop
         channels = self.options.channels
-        return Denoiser(model, rate, channels, settings, hop, meter=Meter())
+        return Denoiser(
+            model,
+            rate,
+            channels,
+            settings,
+            hop,
+            meter=Meter(),
+            link_channels=self.options.link_channels,
+        )
 
     # Orders -------------------------------------------------------------------------
 
