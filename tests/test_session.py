@@ -232,13 +232,15 @@ def ordered(
 
 
 def test_mute_is_silence_without_a_click() -> None:
-    """Muted is exactly silent, and both ends fade over a hop."""
+    """Muted is exactly silent, says so, and both ends fade over a hop."""
     sound = FakeSound(CARD, captured=tone())
     seen: list[bool] = []
 
     def mute(session: LiveSession) -> None:
         session.muted = not session.muted
-        seen.append(session.status().muted)
+        status = session.status()
+        seen.append(status.muted)
+        assert (status.level_out == -120.0) == status.muted
 
     ordered(sound, [mute, mute])
     y = np.concatenate(sound.played)[:, 0]

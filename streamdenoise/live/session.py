@@ -372,7 +372,8 @@ class LiveSession:
         seconds = time.monotonic() - self._began if self._began else 0.0
         levels = (-120.0, -120.0, 0.0)
         if meter is not None:
-            levels = (meter.level_in, meter.level_out, meter.reduction)
+            heard = -120.0 if core.muted else meter.level_out
+            levels = (meter.level_in, heard, meter.reduction)
         bridge = core.bridge
         if bridge is not None and self._devices.state == "running":
             # What is above the limit will be dropped rather than waited for.
