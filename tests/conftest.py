@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from streamdenoise import StepModel, StreamDenoiseError, load_model
+from streamdenoise.model import find_model
 
 TINY_STEPS = 8
 
@@ -102,6 +103,17 @@ def model() -> StepModel:
         return load_model()
     except StreamDenoiseError as error:
         pytest.skip(f"no shipped model here: {error}")
+
+
+@pytest.fixture(scope="session")
+def model_path(request: pytest.FixtureRequest) -> Path:
+    """Path of the shipped model, or of a small one where there is none yet."""
+    try:
+        path, _ = find_model()
+        load_model(path)
+    except StreamDenoiseError:
+        path = request.getfixturevalue("tiny_model_path")
+    return path
 
 
 @pytest.fixture

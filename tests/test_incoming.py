@@ -19,9 +19,9 @@ from streamdenoise.virtual.parts import find_all
 from tests.alike import share_heard
 from tests.pulse import PulseServer, pulse
 from tests.test_live_pulse import recording
-from tests.test_virtualmic import RATE, ROOT, model_path, server
+from tests.test_virtualmic import RATE, ROOT, server
 
-__all__ = ["model_path", "pulse", "server"]
+__all__ = ["pulse", "server"]
 
 HOLD = """
 import sys, time

@@ -17,8 +17,7 @@ import soundfile
 from numpy.typing import NDArray
 from scipy.signal import fftconvolve
 
-from streamdenoise import StreamDenoiseError, denoise, load_model
-from streamdenoise.model import find_model
+from streamdenoise import denoise, load_model
 from tests.pulse import PulseServer, pulse
 
 __all__ = ["pulse"]
@@ -26,17 +25,6 @@ __all__ = ["pulse"]
 RATE = 48_000
 ATTEMPTS = 5
 ROOT = Path(__file__).parent.parent
-
-
-@pytest.fixture(scope="module")
-def model_path(request: pytest.FixtureRequest) -> Path:
-    """Path of the shipped model, or of a small one where there is none yet."""
-    try:
-        path, _ = find_model()
-        load_model(path)
-    except StreamDenoiseError:
-        path = request.getfixturevalue("tiny_model_path")
-    return path
 
 
 def command(model: Path, *words: str) -> list[str]:

@@ -21,9 +21,8 @@ from streamdenoise.doctor.loopback import (
 from streamdenoise.live.session import LiveOptions
 from tests.fakes import IdentityModel
 from tests.pulse import PulseServer, pulse
-from tests.test_virtualmic import model_path
 
-__all__ = ["model_path", "pulse"]
+__all__ = ["pulse"]
 
 
 @pytest.mark.parametrize("rate", [8_000, 16_000, 44_100, 48_000])

@@ -16,10 +16,9 @@ import pytest
 import soundfile
 from click.testing import CliRunner, Result
 
-from streamdenoise import StreamDenoiseError, denoise, load_model
+from streamdenoise import denoise, load_model
 from streamdenoise.cli.virtual_mic import virtual_mic
 from streamdenoise.errors import DeviceError
-from streamdenoise.model import find_model
 from streamdenoise.virtual import pactl
 from streamdenoise.virtual.mic import VirtualMic
 from streamdenoise.virtual.owner import Owner
@@ -59,17 +58,6 @@ def server(
     yield pulse
     for found in find_all():
         found.remove()
-
-
-@pytest.fixture(scope="module")
-def model_path(request: pytest.FixtureRequest) -> Path:
-    """Path of the shipped model, or of a small one where there is none yet."""
-    try:
-        path, _ = find_model()
-        load_model(path)
-    except StreamDenoiseError:
-        path = request.getfixturevalue("tiny_model_path")
-    return path
 
 
 def start(pulse: PulseServer, code: str, *args: str) -> subprocess.Popen[str]:

@@ -19,9 +19,9 @@ import pytest
 import soundfile
 
 from tests.pulse import PulseServer, pulse
-from tests.test_virtualmic import RATE, model_path, start_live
+from tests.test_virtualmic import RATE, start_live
 
-__all__ = ["model_path", "pulse"]
+__all__ = ["pulse"]
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _WAIT = 60.0

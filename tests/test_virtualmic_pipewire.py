@@ -16,9 +16,9 @@ from streamdenoise.virtual.parts import find_all
 from tests.alike import share_heard
 from tests.pipewire import PipeWireServer, pipewire
 from tests.test_live_pulse import recording
-from tests.test_virtualmic import HOLD, RATE, model_path, start, start_live
+from tests.test_virtualmic import HOLD, RATE, start, start_live
 
-__all__ = ["model_path", "pipewire"]
+__all__ = ["pipewire"]
 
 
 @pytest.fixture

@@ -83,10 +83,10 @@ def _entries(manifest: Manifest, cards: list[ModelCard]) -> list[dict[str, objec
 
 def _score(card: ModelCard, name: str, form: str) -> str:
     """Return a figure of the card as text; the last set of scores wins."""
-    value: object = card.scores.get(name)
+    value: object = None
     for entry in card.scores.values():
-        if isinstance(entry, dict) and name in entry:
-            value = entry[name]
+        if isinstance(entry, dict):
+            value = entry.get(name, value)
     return form.format(value) if isinstance(value, float | int) else "-"
 
 

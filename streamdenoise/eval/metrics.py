@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from streamdenoise.audio import levels
 from streamdenoise.constants import GRID_RATE
 from streamdenoise.errors import AudioFormatError, RuntimeMissingError
 from streamdenoise.stft import StftParams
@@ -68,16 +69,7 @@ def si_sdr(reference: Audio, estimate: Audio) -> float:
         From -100 to 100 dB. A silent estimate gives -100, a scaled copy 100.
     """
     clean, other = checked_pair(reference, estimate)
-    clean = clean - clean.mean()
-    other = other - other.mean()
-    target = clean * (np.dot(other, clean) / np.dot(clean, clean))
-    rest = other - target
-    wanted, unwanted = float(np.dot(target, target)), float(np.dot(rest, rest))
-    if wanted <= 0.0:
-        return -SI_SDR_LIMIT
-    if unwanted <= 0.0:
-        return SI_SDR_LIMIT
-    ratio = 10.0 * np.log10(wanted / unwanted)
+    ratio = levels.si_sdr(other, clean)
     return float(np.clip(ratio, -SI_SDR_LIMIT, SI_SDR_LIMIT))
 
 

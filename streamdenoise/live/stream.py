@@ -311,12 +311,7 @@ class LiveStream:
     ) -> None:
         """Denoise `indata` into `outdata`, both (frames, channels of the device)."""
         began = perf_counter()
-        if self.fresh:
-            self.fresh = False
-            self.priority = raise_priority()
-        if status:
-            self._count(status)
-        self.delays.heard(time)
+        self._begin(time, status)
         self.delays.played(time)
         for start in range(0, frames, self._slice):
             stop = min(start + self._slice, frames)
@@ -329,12 +324,7 @@ class LiveStream:
     ) -> None:
         """Denoise `indata` and hand it to the bridge."""
         began = perf_counter()
-        if self.fresh:
-            self.fresh = False
-            self.priority = raise_priority()
-        if status:
-            self._count(status)
-        self.delays.heard(time)
+        self._begin(time, status)
         for start in range(0, frames, self._slice):
             stop = min(start + self._slice, frames)
             clean = self._enhance(self._take(indata[start:stop]))
@@ -361,6 +351,15 @@ class LiveStream:
             pulled = self._pulled[: stop - start]
             self.bridge.pull(pulled)
             spread(pulled, outdata[start:stop])
+
+    def _begin(self, time: Any, status: Any) -> None:
+        """Note what a callback that brings input tells besides the sound."""
+        if self.fresh:
+            self.fresh = False
+            self.priority = raise_priority()
+        if status:
+            self._count(status)
+        self.delays.heard(time)
 
     def _take(self, indata: NDArray[Any]) -> FloatArray:
         """Copy the channels that are wanted out of PortAudio's memory."""

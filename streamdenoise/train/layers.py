@@ -130,22 +130,35 @@ class Recurrent(keras.layers.Layer):  # type: ignore[misc]
 
     def _advance(self, xt: Any, state: list[Any]) -> list[Any]:
         """One time step: projected input and state to the next state."""
+        if self.kind == "gru":
+            kernel, bias = self.cell.recurrent_kernel, self.cell.bias[1]
+            return [_gru_step(xt, state[0], kernel, bias)[0]]
         recurrent = ops.matmul(state[0], self.cell.recurrent_kernel)
         if self.kind == "simple_rnn":
             return [ops.tanh(xt + recurrent)]
         u = self.units
-        if self.kind == "lstm":
-            # Gates in Keras's order: input, forget, candidate, output.
-            a = xt + recurrent
-            i, f, o = (ops.sigmoid(a[:, k * u : (k + 1) * u]) for k in (0, 1, 3))
-            c = f * state[1] + i * ops.tanh(a[:, 2 * u : 3 * u])
-            return [o * ops.tanh(c), c]
-        # Gates in Keras's order: update, reset, candidate.
-        recurrent = recurrent + self.cell.bias[1]
-        gates = ops.sigmoid(xt[:, : 2 * u] + recurrent[:, : 2 * u])
-        z, r = gates[:, :u], gates[:, u:]
-        candidate = ops.tanh(xt[:, 2 * u :] + r * recurrent[:, 2 * u :])
-        return [candidate + z * (state[0] - candidate)]
+        # Gates in Keras's order: input, forget, candidate, output.
+        a = xt + recurrent
+        i, f, o = (ops.sigmoid(a[:, k * u : (k + 1) * u]) for k in (0, 1, 3))
+        c = f * state[1] + i * ops.tanh(a[:, 2 * u : 3 * u])
+        return [o * ops.tanh(c), c]
+
+
+def _gru_step(
+    xt: Any, state: Any, kernel: Any, bias: Any
+) -> tuple[Any, tuple[Any, ...]]:
+    """Return the next state of a GRU, and what its gradient needs.
+
+    That is update, reset, the state's part of the candidate, and the candidate.
+    Arguments are those of `_gru_and_gradient`, for one time step.
+    """
+    u = state.shape[-1]
+    recurrent = ops.matmul(state, kernel) + bias
+    # Gates in Keras's order: update, reset, candidate.
+    gates = ops.sigmoid(xt[:, : 2 * u] + recurrent[:, : 2 * u])
+    z, r, turned = gates[:, :u], gates[:, u:], recurrent[:, 2 * u :]
+    candidate = ops.tanh(xt[:, 2 * u :] + r * turned)
+    return candidate + z * (state - candidate), (z, r, turned, candidate)
 
 
 def _gru_and_gradient(
@@ -170,12 +183,8 @@ def _gru_and_gradient(
     u = start.shape[-1]
 
     def forward(state: Any, xt: Any) -> tuple[Any, Any]:
-        inner = ops.matmul(state, kernel) + bias
-        gates = ops.sigmoid(xt[:, : 2 * u] + inner[:, : 2 * u])
-        z, r, turned = gates[:, :u], gates[:, u:], inner[:, 2 * u :]
-        candidate = ops.tanh(xt[:, 2 * u :] + r * turned)
-        state = candidate + z * (state - candidate)
-        return state, (state, z, r, turned, candidate)
+        state, parts = _gru_step(xt, state, kernel, bias)
+        return state, (state, *parts)
 
     _, (y, z, r, turned, candidate) = ops.scan(forward, start, projected)
 
