@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from streamdenoise.errors import StreamDenoiseError
-from streamdenoise.train import losses, nets
+from streamdenoise.train import fit, losses, nets
 from streamdenoise.train.data import build_pack
 from streamdenoise.train.fit import FitConfig, Run
 from streamdenoise.train.mix import MixConfig
@@ -168,3 +168,62 @@ def test_the_tutorial_learns_magnitudes(pack, tmp_path) -> None:
     assert np.asarray(run.net.deviation).max() > 1e-3
     values = train_updates(run, 30)
     assert np.mean(values[-6:]) < np.mean(values[:6])
+
+
+def test_carried_parts_are_one_long_stream(pack) -> None:
+    """Batch after batch with carried states equals the whole sequence at once."""
+    net = nets.build(nets.NetConfig("filter", "gru", 8, 2, filter_bins=16))
+    model = fit.make_model(net, replace(FIT, parts=4))
+    lead, part = fit._LEAD * 128, 128 * 40
+    x = np.pad(waves(2, part * 3), ((0, 0), (lead, 0)))
+    whole = np.asarray(net(losses.stft(x[:, lead:])))
+    for _ in range(2):  # The second time from a state that must be forgotten.
+        model.forget()
+        got = [
+            np.asarray(model(x[:, at : at + lead + part]))
+            for at in range(0, 3 * part, part)
+        ]
+        np.testing.assert_allclose(np.concatenate(got, 1), whole, atol=1e-5)
+
+
+def test_the_first_window_of_a_part_is_left_out_of_the_loss() -> None:
+    """A later part's loss is the loss over its own frames, whatever came before."""
+    clean, noise = waves(1, 128 * 60), waves(1, 128 * 60, 1)
+    lead = fit._LEAD
+    estimate = np.asarray(losses.stft(clean + noise))
+    config = losses.LossConfig(snr=0.0)
+    value = losses.spectral_loss(config, clean + noise, clean, estimate[:, lead:], lead)
+    spoiled = clean.copy()
+    target = np.asarray(losses.stft(spoiled))[:, lead:]
+    assert float(value[0]) > 0.0
+    perfect = losses.spectral_loss(config, clean + noise, clean, target, lead)
+    assert float(perfect[0]) == pytest.approx(0.0, abs=1e-6)
+    ratio = replace(config, magnitude=0.0, complex=0.0, snr=1.0)
+    best = losses.spectral_loss(ratio, clean + noise, clean, target, lead)
+    assert float(best[0]) < -2.5
+
+
+def test_a_run_with_parts_counts_only_new_audio_and_goes_on(pack, tmp_path) -> None:
+    """Parts are cut without overlap, states included in nothing but the model."""
+    config = replace(FIT, parts=3, mix=MixConfig(seconds=0.512))
+    run = Run(tmp_path / "parts", pack, NET, config, say=lambda _: None)
+    long = replace(config.mix, seconds=3 * 0.512)
+    with fit.Feed(pack, long, 2, config.seed) as feed:
+        parts = run._parts(feed)
+        before = run.model.carried["rnn_0_h"]
+        for _ in range(4):
+            loss, _ = run._update(*next(parts), 1e-3)
+            assert np.isfinite(loss)
+    assert np.abs(np.asarray(before)).max() > 0.0
+    assert run.progress["seconds"] == pytest.approx(4 * 2 * 0.512)
+    run._checkpoint(0.0, [1.0], [1.0], 1e-3)
+    again = Run(tmp_path / "parts", pack, NET, config, say=lambda _: None)
+    assert len(again.net.get_weights()) == len(run.net.get_weights())
+    assert again.progress["update"] == 4
+
+
+def test_states_are_not_carried_where_they_cannot_be() -> None:
+    """A net that runs backwards in time says so instead of learning nonsense."""
+    net = nets.build(nets.NetConfig("gain", "gru", 8, 1, bidirectional=True))
+    with pytest.raises(StreamDenoiseError, match="--parts"):
+        fit.make_model(net, replace(FIT, parts=2))

@@ -35,8 +35,11 @@ RECIPES = ("base", "filter", "tutorial")
 @click.option("--global-clipnorm", type=float, help="Clip by the norm of all.")
 @click.option("--no-clip", is_flag=True, help="Clip nothing.")
 @click.option("--learning-rate", type=float)
+@click.option("--optimizer", type=click.Choice(["adam", "muon"]))
+@click.option("--warmup", type=int, help="Updates over which the rate rises.")
 @click.option("--batch", type=int, help="Sequences of one update.")
 @click.option("--seconds", type=float, help="Length of a sequence.")
+@click.option("--parts", type=int, help="Sequences in a row with states carried.")
 @click.option("--snr-mean", type=float, help="Mean of the mixtures' SNR in dB.")
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--every", type=float, default=4.0, help="Minutes between checkpoints.")
@@ -91,6 +94,9 @@ def configure(recipe: str, options: dict[str, Any]) -> tuple[Any, Any]:
         "clipvalue",
         "global_clipnorm",
         "learning_rate",
+        "optimizer",
+        "warmup",
+        "parts",
         "batch",
     ):
         if options[name] is not None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import csv
 import json
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,17 @@ import keras
 import numpy as np
 from keras import ops
 
+from streamdenoise.constants import GRID_HOP, GRID_RATE, GRID_WIN
 from streamdenoise.errors import StreamDenoiseError
 from streamdenoise.train import nets
 from streamdenoise.train.data import Pack
 from streamdenoise.train.feed import Feed
 from streamdenoise.train.losses import LossConfig, istft, spectral_loss, stft
 from streamdenoise.train.mix import MixConfig, Mixer
+from streamdenoise.train.optimizers import NormedAdam, NormedMuon
+
+_LEAD = GRID_WIN // GRID_HOP - 1
+"""Hops that the first window of a later part reaches back."""
 
 _STATISTICS = 1_000_000_000
 """Number of the first batch that statistics are measured on: never trained on."""
@@ -50,11 +55,16 @@ class FitConfig:
     ----------
     batch
         Sequences of one update.
+    optimizer
+        ``"adam"``, or ``"muon"`` for `NormedMuon`.
     learning_rate, warmup
-        Adam's rate, and the updates over which it rises from zero.
+        The optimizer's rate, and the updates over which it rises from zero.
     clipnorm, clipvalue, global_clipnorm
         Gradient clipping as Keras names it: per weight tensor by norm, by value, or
         by the norm of all together. ``None`` is off.
+    parts
+        Each mixture is this many times `mix.seconds` long, and is learned from in so
+        many updates, with the net's states carried from one to the next.
     ema
         Decay of the averaged weights that are validated and exported.
     seed
@@ -64,33 +74,17 @@ class FitConfig:
     """
 
     batch: int = 16
+    optimizer: str = "adam"
     learning_rate: float = 2e-3
     warmup: int = 200
     clipnorm: float | None = None
     clipvalue: float | None = None
     global_clipnorm: float | None = 3.0
+    parts: int = 1
     ema: float = 0.995
     seed: int = 1
     mix: MixConfig = field(default_factory=MixConfig)
     loss: LossConfig = field(default_factory=LossConfig)
-
-
-class NormedAdam(keras.optimizers.Adam):  # type: ignore[misc]
-    """Adam that keeps the norm of the last gradients, before clipping."""
-
-    def build(self, variables: list[Any]) -> None:
-        """Create the optimizer's variables and the one that holds the norm."""
-        if not self.built:
-            self.gradient_norm = self.add_variable(
-                shape=(), initializer="zeros", name="gradient_norm"
-            )
-        super().build(variables)
-
-    def _clip_gradients(self, grads: list[Any]) -> list[Any]:
-        total = sum(ops.sum(ops.square(g)) for g in grads if g is not None)
-        self.gradient_norm.assign(ops.sqrt(total))
-        clipped: list[Any] = super()._clip_gradients(grads)
-        return clipped
 
 
 class WaveModel(keras.Model):  # type: ignore[misc]
@@ -110,6 +104,39 @@ class WaveModel(keras.Model):  # type: ignore[misc]
         return ops.mean(spectral_loss(self.loss_config, x, y, y_pred))
 
 
+class CarriedModel(WaveModel):
+    """A net whose states go on from batch to batch.
+
+    Waveforms have `_LEAD` hops of what came before in front.
+    """
+
+    def __init__(self, net: nets.SpectralNet, loss: LossConfig, batch: int) -> None:
+        super().__init__(net, loss)
+        self.carried = {
+            key: self.add_weight(
+                shape=(batch, *shape), initializer="zeros", trainable=False, name=key
+            )
+            for key, shape in net.state_spec.items()
+        }
+
+    def call(self, waves: Any, training: bool = False) -> Any:
+        """Enhance from the carried states, and keep the states that follow."""
+        states = {k: ops.convert_to_tensor(v) for k, v in self.carried.items()}
+        y, states = self.net.run(stft(waves)[:, _LEAD:], states, training=training)
+        for key, variable in self.carried.items():
+            variable.assign(ops.stop_gradient(states[key]))
+        return y
+
+    def compute_loss(self, x: Any, y: Any, y_pred: Any, *_: Any, **__: Any) -> Any:
+        """Return the mean loss of a batch."""
+        return ops.mean(spectral_loss(self.loss_config, x, y, y_pred, _LEAD))
+
+    def forget(self) -> None:
+        """Go back to the initial states."""
+        for variable in self.carried.values():
+            variable.assign(np.zeros(variable.shape, np.float32))
+
+
 class TutorialModel(WaveModel):
     """The ancestor's objective: mean squared error of magnitudes in [0, 1]."""
 
@@ -127,9 +154,18 @@ class TutorialModel(WaveModel):
 
 def make_model(net: nets.SpectralNet, config: FitConfig) -> WaveModel:
     """Wrap a net for training and compile it."""
-    kind = TutorialModel if net.config.kind == "tutorial" else WaveModel
-    model = kind(net, config.loss)
-    optimizer = NormedAdam(
+    if config.parts > 1:
+        if not net.causal or net.config.kind == "tutorial":
+            raise StreamDenoiseError(
+                "states are carried only by our own causal nets; leave --parts out"
+            )
+        model: WaveModel = CarriedModel(net, config.loss, config.batch)
+    elif net.config.kind == "tutorial":
+        model = TutorialModel(net, config.loss)
+    else:
+        model = WaveModel(net, config.loss)
+    make = {"adam": NormedAdam, "muon": NormedMuon}[config.optimizer]
+    optimizer = make(
         config.learning_rate,
         clipnorm=config.clipnorm,
         clipvalue=config.clipvalue,
@@ -218,12 +254,15 @@ class Run:
         begin = saved = time.monotonic()
         losses: list[float] = []
         norms: list[float] = []
-        first = int(self.progress["update"])
-        with Feed(self.pack, c.mix, c.batch, c.seed, first, workers) as feed:
+        # A mixture that was interrupted is left; the next one begins.
+        first = -(-int(self.progress["update"]) // c.parts)
+        mix = replace(c.mix, seconds=c.mix.seconds * c.parts)
+        with Feed(self.pack, mix, c.batch, c.seed, first, workers) as feed:
+            batches = self._parts(feed)
             while (elapsed := (time.monotonic() - begin) / 60.0) < minutes:
                 update = int(self.progress["update"])
                 rate = self._rate(update, minutes - elapsed, decay_minutes)
-                loss, norm = self._update(*feed.next(), rate)
+                loss, norm = self._update(*next(batches), rate)
                 if not np.isfinite(loss):
                     raise StreamDenoiseError(
                         f"the loss is {loss} after {update} updates; go on from the "
@@ -236,6 +275,21 @@ class Run:
                     saved, losses, norms = time.monotonic(), [], []
         self._checkpoint(saved, losses, norms, rate)
 
+    def _parts(self, feed: Feed) -> Iterator[tuple[Any, Any]]:
+        """Cut mixtures into what one update sees."""
+        size = round(self.config.mix.seconds * GRID_RATE) // GRID_HOP * GRID_HOP
+        lead = _LEAD * GRID_HOP
+        while True:
+            noisy, clean = feed.next()
+            if not isinstance(self.model, CarriedModel):
+                yield noisy, clean
+                continue
+            self.model.forget()
+            noisy, clean = (np.pad(x, ((0, 0), (lead, 0))) for x in (noisy, clean))
+            for at in range(0, noisy.shape[1] - lead - size + 1, size):
+                part = slice(at, at + lead + size)
+                yield noisy[:, part], clean[:, part]
+
     def _rate(self, update: int, left: float, decay_minutes: float) -> float:
         rate = self.config.learning_rate * min(1.0, (update + 1) / self.config.warmup)
         if left < decay_minutes:
@@ -247,7 +301,8 @@ class Run:
         loss = float(self.model.train_on_batch(noisy, clean))
         norm = float(self.model.optimizer.gradient_norm)
         self.progress["update"] += 1
-        self.progress["seconds"] += noisy.size / 16000.0
+        lead = _LEAD * GRID_HOP if isinstance(self.model, CarriedModel) else 0
+        self.progress["seconds"] += len(noisy) * (noisy.shape[1] - lead) / GRID_RATE
         # A young average must be short, or it lags behind.
         updates = self.progress["update"]
         decay = min(self.config.ema, updates / (updates + 10.0))

@@ -5,6 +5,7 @@ The transforms are the engine's own windows, so that what is trained is what run
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,7 +83,7 @@ class LossConfig:
 
 
 def spectral_loss(
-    config: LossConfig, noisy: Any, clean: Any, enhanced: Any
+    config: LossConfig, noisy: Any, clean: Any, enhanced: Any, lead: int = 0
 ) -> Any:
     """Return the loss of each sequence, ``[B]``.
 
@@ -98,12 +99,15 @@ def spectral_loss(
         Waveforms ``[B, samples]``.
     enhanced
         Estimated frames ``[B, T, 257, 2]``.
+    lead
+        Hops at the front of the waveforms that only fill the first window: they have
+        no frames in `enhanced`.
     """
     power = ops.mean(clean * clean, axis=-1)
     # Without speech the noise sets the scale, so that silence is learned as well.
     reference = ops.maximum(power, 0.2 * ops.mean(noisy * noisy, axis=-1))
     scale = 0.05 * ops.rsqrt(reference + _EPSILON)
-    target = planes(clean * scale[:, None])
+    target = [part[:, lead:] for part in planes(clean * scale[:, None])]
     # Planes of real and imaginary parts: XLA takes three times as long over pairs.
     each = scale[:, None, None]
     estimate = enhanced[..., 0] * each, enhanced[..., 1] * each
@@ -111,12 +115,13 @@ def spectral_loss(
     if not config.snr:
         return spectral
     wave = waveform(*estimate)
-    truth = clean[:, : wave.shape[1]] * scale[:, None]
+    first = lead * GRID_HOP
+    truth = clean[:, first : first + wave.shape[1]] * scale[:, None]
     return spectral + config.snr * _snr(truth, wave)
 
 
 def _compressed_error(
-    config: LossConfig, target: tuple[Any, Any], estimate: tuple[Any, Any]
+    config: LossConfig, target: Sequence[Any], estimate: Sequence[Any]
 ) -> Any:
     a, factor_a = _compressed(*target, config.exponent)
     b, factor_b = _compressed(*estimate, config.exponent)

@@ -48,10 +48,10 @@ class MixConfig:
     seconds: float = 3.0
     snr_mean: float = 8.0
     snr_deviation: float = 7.0
-    level_low: float = -42.0
-    level_high: float = -14.0
+    level_low: float = -50.0
+    level_high: float = -8.0
     noise_only: float = 0.05
-    clean_only: float = 0.05
+    clean_only: float = 0.1
     voice: float = 0.5
     equalise: float = 0.6
     lowpass: float = 0.1
