@@ -9,14 +9,17 @@ from streamdenoise.train.data import build_pack
 from tests import training
 
 
-def test_study_covers_all_cells_and_ways(tmp_path) -> None:
+@pytest.mark.parametrize("plain", [False, True])
+def test_study_covers_all_cells_and_ways(tmp_path, plain) -> None:
     """Nine real runs on the same batches: same first loss for each cell."""
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     from streamdenoise.train.clipping import CLIPS, draw, study, table
     from streamdenoise.train.layers import CELLS
 
     build_pack(training.make_corpus(tmp_path / "data"), tmp_path / "pack")
-    traces = study(tmp_path / "pack", updates=2, units=4, say=lambda _: None)
+    traces = study(
+        tmp_path / "pack", updates=2, units=4, plain=plain, say=lambda _: None
+    )
     assert [(t.cell, t.clip) for t in traces] == [(c, k) for c in CELLS for k in CLIPS]
     for i in range(0, 9, 3):
         first = [t.loss[0] for t in traces[i : i + 3]]

@@ -1,8 +1,9 @@
 """What gradient clipping does here: the same run with none, by norm and by value.
 
 Nine runs, three cells by three ways of clipping, on the very same batches from the
-same initial values. Written to ``models/CLIPPING.md`` and ``models/clipping.svg`` by
-``scripts/clipping-study``.
+same initial values; once as we train, and once as exploding gradients were met
+first: plain gradient descent on squared errors of plain magnitudes. Run by
+``scripts/clipping-study``; ``models/CLIPPING.md`` says what came out.
 """
 
 from __future__ import annotations
@@ -10,15 +11,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 
+from streamdenoise.constants import GRID_BINS
 from streamdenoise.train import nets
 from streamdenoise.train.data import Pack
-from streamdenoise.train.fit import FitConfig, make_model
+from streamdenoise.train.fit import FitConfig, WaveModel, make_model
 from streamdenoise.train.layers import CELLS
+from streamdenoise.train.losses import LossConfig, stft
 from streamdenoise.train.mix import MixConfig, Mixer
+from streamdenoise.train.optimizers import NormedSGD
 
 CLIPS: dict[str, dict[str, float | None]] = {
     "none": {},
@@ -42,12 +48,32 @@ class Trace:
         return float(np.mean(self.loss[-max(1, len(self.loss) // 10) :]))
 
 
+class PlainModel(WaveModel):
+    """Magnitude to magnitude with a linear output: nothing tames a gradient here."""
+
+    def __init__(self, net: nets.SpectralNet, loss: LossConfig) -> None:
+        super().__init__(net, loss)
+        self.out = keras.layers.Dense(GRID_BINS)
+
+    def call(self, waves: Any, training: bool = False) -> Any:
+        """Estimate magnitudes ``[T, B, bins]``."""
+        x = nets.magnitude(ops.transpose(stft(waves), (1, 0, 2, 3)))
+        states = self.net.zero_states(ops.shape(waves)[0])
+        return self.out(self.net.stack(x, states, training))
+
+    def compute_loss(self, x: Any, y: Any, y_pred: Any, *_: Any, **__: Any) -> Any:
+        """Return the squared error against the clean magnitude."""
+        clean = nets.magnitude(ops.transpose(stft(y), (1, 0, 2, 3)))
+        return ops.mean(ops.square(clean - y_pred))
+
+
 def study(
     pack: Path,
     updates: int = 200,
     units: int = 96,
     learning_rate: float = 6e-3,
     seed: int = 11,
+    plain: bool = False,
     say: Callable[[str], None] = print,
 ) -> list[Trace]:
     """Train the nine nets and return their traces.
@@ -59,6 +85,9 @@ def study(
     updates, units, learning_rate, seed
         Of every run. The rate is high on purpose: clipping is for the steps that go
         wrong.
+    plain
+        Gradient descent with momentum on squared errors of magnitudes, instead of
+        Adam on our loss.
     say
         Receives one line per run.
     """
@@ -70,8 +99,10 @@ def study(
     for cell in CELLS:
         for clip, options in CLIPS.items():
             keras.utils.set_random_seed(seed)
-            net = nets.build(nets.NetConfig("gain", cell, units, 2))
-            model = make_model(net, replace(base, **options))  # type: ignore[arg-type]
+            kind = "tutorial" if plain else "gain"
+            net = nets.build(nets.NetConfig(kind, cell, units, 2))
+            config = replace(base, **options)  # type: ignore[arg-type]
+            model = _plain_model(net, config) if plain else make_model(net, config)
             loss, norm = [], []
             for noisy, clean in batches:
                 loss.append(float(model.train_on_batch(noisy, clean)))
@@ -80,6 +111,19 @@ def study(
             final = traces[-1].final
             say(f"{cell}, {clip}: loss {final:.3f}, worst norm {max(norm):.3g}")
     return traces
+
+
+def _plain_model(net: nets.SpectralNet, config: FitConfig) -> PlainModel:
+    model = PlainModel(net, config.loss)
+    model.compile(
+        optimizer=NormedSGD(
+            config.learning_rate,
+            momentum=0.9,
+            clipnorm=config.clipnorm,
+            clipvalue=config.clipvalue,
+        )
+    )
+    return model
 
 
 def table(traces: list[Trace]) -> str:

@@ -5,7 +5,6 @@ The transforms are the engine's own windows, so that what is trained is what run
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,7 +106,8 @@ def spectral_loss(
     # Without speech the noise sets the scale, so that silence is learned as well.
     reference = ops.maximum(power, 0.2 * ops.mean(noisy * noisy, axis=-1))
     scale = 0.05 * ops.rsqrt(reference + _EPSILON)
-    target = [part[:, lead:] for part in planes(clean * scale[:, None])]
+    whole = planes(clean * scale[:, None])
+    target = whole[0][:, lead:], whole[1][:, lead:]
     # Planes of real and imaginary parts: XLA takes three times as long over pairs.
     each = scale[:, None, None]
     estimate = enhanced[..., 0] * each, enhanced[..., 1] * each
@@ -121,7 +121,7 @@ def spectral_loss(
 
 
 def _compressed_error(
-    config: LossConfig, target: Sequence[Any], estimate: Sequence[Any]
+    config: LossConfig, target: tuple[Any, Any], estimate: tuple[Any, Any]
 ) -> Any:
     a, factor_a = _compressed(*target, config.exponent)
     b, factor_b = _compressed(*estimate, config.exponent)

@@ -19,22 +19,30 @@ _POLYNOMIAL = (3.4445, -4.7750, 2.0315)
 _ITERATIONS = 5
 
 
-class NormedAdam(keras.optimizers.Adam):  # type: ignore[misc]
-    """Adam that keeps the norm of the last gradients, before clipping."""
+class _Normed:
+    """Keeps the norm of the last gradients, before clipping."""
 
     def build(self, variables: list[Any]) -> None:
         """Create the optimizer's variables and the one that holds the norm."""
-        if not self.built:
-            self.gradient_norm = self.add_variable(
+        if not self.built:  # type: ignore[attr-defined]
+            self.gradient_norm = self.add_variable(  # type: ignore[attr-defined]
                 shape=(), initializer="zeros", name="gradient_norm"
             )
-        super().build(variables)
+        super().build(variables)  # type: ignore[misc]
 
     def _clip_gradients(self, grads: list[Any]) -> list[Any]:
         total = sum(ops.sum(ops.square(g)) for g in grads if g is not None)
         self.gradient_norm.assign(ops.sqrt(total))
-        clipped: list[Any] = super()._clip_gradients(grads)
+        clipped: list[Any] = super()._clip_gradients(grads)  # type: ignore[misc]
         return clipped
+
+
+class NormedSGD(_Normed, keras.optimizers.SGD):  # type: ignore[misc]
+    """Gradient descent, with momentum if wanted."""
+
+
+class NormedAdam(_Normed, keras.optimizers.Adam):  # type: ignore[misc]
+    """Adam."""
 
 
 class NormedMuon(NormedAdam):
