@@ -222,7 +222,6 @@ def _timing(model: StepModel, rng: np.random.Generator) -> CheckResult:
     p50, p99 = np.percentile(times[100:], (50, 99))
     hop = model.card.hop_seconds
     found = (
-        f"p50 {1e6 * p50:.0f} us, p99 {1e6 * p99:.0f} us of a hop of "
-        f"{1e3 * hop:.0f} ms"
+        f"p50 {1e6 * p50:.0f} us, p99 {1e6 * p99:.0f} us of a hop of {1e3 * hop:.0f} ms"
     )
     return CheckResult("a step is in time", bool(p99 < hop), found)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from importlib import import_module
@@ -40,7 +41,7 @@ def find_interpreter() -> tuple[str, Any]:
     Raises
     ------
     RuntimeMissingError
-        If neither runtime can be imported.
+        If neither runtime can be imported, or the one that can does not fit NumPy.
     """
     reasons = []
     for package in INTERPRETERS:
@@ -48,12 +49,27 @@ def find_interpreter() -> tuple[str, Any]:
             module = import_module(f"{package}.interpreter")
         except ImportError as error:
             reasons.append(f"{package}: {error}")
-        else:
-            return package, module.Interpreter
+            continue
+        # It imports beside NumPy 2, and fails when it opens the first model.
+        if package == "tflite_runtime" and int(np.__version__.split(".")[0]) > 1:
+            reasons.append(f"{package}: made for NumPy 1, and this is {np.__version__}")
+            continue
+        return package, module.Interpreter
     raise RuntimeMissingError(
-        "no TFLite interpreter is installed, and without one no model can run: type "
-        "pip install ai-edge-litert (on 32-bit ARM with Python up to 3.11: "
-        'pip install tflite-runtime "numpy<2"). Tried ' + "; ".join(reasons)
+        "no TFLite interpreter works here, and without one no model can run: "
+        f"{_advice()}. Tried {'; '.join(reasons)}"
+    )
+
+
+def _advice() -> str:
+    """Return what to type; for 32 bits only an old runtime was made."""
+    if sys.maxsize > 2**32:
+        return "type pip install ai-edge-litert"
+    if sys.version_info < (3, 12):
+        return 'type pip install "tflite-runtime==2.14.0" "numpy<2"'
+    return (
+        "none is made for 32-bit systems with this Python; use the 64-bit system, or "
+        "a 32-bit one with Python 3.11, as that of Debian 12 (bookworm)"
     )
 
 

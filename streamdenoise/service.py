@@ -4,6 +4,8 @@ The unit needs the sound server and the files of this program, and gets no more:
 network but local sockets, no new privileges, only the calls of an ordinary service,
 and, where the system lets a user's units have their own view of the files, a read-only
 file system. Whether it does is tried out when the unit is installed.
+
+`notify` tells systemd that sound runs; if it falls silent, systemd starts it anew.
 """
 
 from __future__ import annotations
@@ -34,6 +36,8 @@ __all__ = [
 ]
 
 _TIMEOUT: Final = 30.0
+_START_TIMEOUT: Final = 90.0
+_RESTART_SECONDS: Final = 10
 
 _READ_ONLY: Final = ("ProtectSystem=strict", "ProtectHome=read-only", "PrivateTmp=yes")
 
@@ -45,15 +49,18 @@ _UNIT: Final = """\
 Description=streamdenoise: microphone without noise{label}
 Documentation=man:systemd.service(5)
 After=pipewire.service pipewire-pulse.service pulseaudio.service
-StartLimitIntervalSec=300
-StartLimitBurst=30
+# Never given up: the sound card may be plugged in tomorrow.
+StartLimitIntervalSec=0
 
 [Service]
-Type=simple
+# It says when it runs, and is started anew when it says nothing for so long.
+Type=notify
+WatchdogSec=30
 ExecStart={command}
 {environment}Restart=on-failure
-RestartSec=5
+RestartSec={again}
 RestartPreventExitStatus=2
+TimeoutStartSec=60
 TimeoutStopSec=10
 RuntimeDirectory=streamdenoise
 RuntimeDirectoryMode=0700
@@ -142,6 +149,7 @@ def unit_text(
     return _UNIT.format(
         label=f" ({_literal(profile)})" if profile else "",
         command=_command(words),
+        again=_RESTART_SECONDS,
         environment="".join(f"Environment={quoted(x)}\n" for x in _environment()),
         read_only="\n".join(lines),
     )
@@ -238,8 +246,25 @@ def install(
     _systemctl("daemon-reload")
     _systemctl("enable", path.name)
     if start:
-        _systemctl("restart", path.name)
+        _start(path.name)
     return Installed(path, start, read_only)
+
+
+def _start(name: str) -> None:
+    """Start a unit, and wait until it says that it runs."""
+    try:
+        done = _run("restart", name, timeout=_START_TIMEOUT)
+        lines = done.stderr.strip().splitlines() if done.returncode else []
+        failed = done.returncode != 0
+    except (OSError, subprocess.TimeoutExpired) as error:
+        failed, lines = True, [str(error)]
+    if failed:
+        raise ServiceError(
+            f"{name} is installed, but does not start"
+            + (f" ({lines[0].rstrip('.')})" if lines else "")
+            + f"; systemd tries again every {_RESTART_SECONDS} seconds. See why with: "
+            f"journalctl --user -u {name}"
+        )
 
 
 def remove(profile: str | None = None) -> Path | None:
@@ -352,11 +377,11 @@ def _systemctl(*words: str) -> str:
     return done.stdout
 
 
-def _run(*words: str) -> subprocess.CompletedProcess[str]:
+def _run(*words: str, timeout: float = _TIMEOUT) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["systemctl", "--user", "--no-pager", *words],
         capture_output=True,
         text=True,
-        timeout=_TIMEOUT,
+        timeout=timeout,
         check=False,
     )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import platform
 
 import pytest
 
+from streamdenoise import __version__
+from streamdenoise.machine import describe
 from tests.clitools import model_arg, run
 
 __all__ = ["model_arg"]
@@ -41,3 +44,44 @@ def test_table_has_a_row_for_each_rate(model_arg):
 def test_unknown_model_names_those_there_are():
     """A wrong name is an error of the input."""
     assert run("bench", "no/such.tflite").exit_code == 1
+
+
+def test_json_is_one_line_that_says_on_what(model_arg):
+    """An owner of a board sends one line; nobody has to ask what it was measured on."""
+    args = ("--seconds", "0.5", "--passes", "1", "--rate", "16000", "--json")
+    text = run("bench", model_arg, *args).stdout
+    assert text.endswith("}\n") and text.count("\n") == 1
+    told = json.loads(text)
+    assert told["streamdenoise"] == __version__
+    machine = told["machine"]
+    assert machine["python"] == platform.python_version()
+    assert machine["cpus"] >= 1 and machine["os"] and machine["packages"]["numpy"]
+    (result,) = told["results"]
+    assert {"model", "runtime", "sample_rate", "live_cpu"} <= result.keys()
+    assert platform.node() not in text.split('"') or not platform.node()
+
+
+def test_a_board_is_called_by_its_name(tmp_path):
+    """What a Raspberry Pi tells in its files is what is told, without a stray zero."""
+    files = {
+        "proc/device-tree/model": "Raspberry Pi 4 Model B Rev 1.5\0",
+        "proc/cpuinfo": "processor\t: 0\nCPU implementer\t: 0x41\nCPU part\t: 0xd08\n",
+        "proc/meminfo": "MemTotal:        3885396 kB\n",
+        "sys/devices/system/cpu/cpu0/cpufreq/scaling_max_freq": "1800000\n",
+        "etc/os-release": 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nID=debian\n',
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    machine = describe(tmp_path)
+    assert machine["board"] == "Raspberry Pi 4 Model B Rev 1.5"
+    assert machine["cpu"] == "Cortex-A72"
+    assert (machine["mhz"], machine["memory_mib"]) == (1800, 3794)
+    assert machine["os"] == "Debian GNU/Linux 12 (bookworm)"
+
+
+def test_where_nothing_is_told_nothing_is_made_up(tmp_path):
+    """Another system has none of those files."""
+    machine = describe(tmp_path)
+    assert machine["board"] is machine["mhz"] is machine["memory_mib"] is None
+    assert json.loads(json.dumps(machine)) == machine

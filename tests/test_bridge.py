@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from streamdenoise.live.bridge import Bridge
+from streamdenoise.live.opening import make_bridge
 
 RATE, HOP = 16_000, 128
 
@@ -276,3 +277,25 @@ def test_underruns_raise_the_target_a_few_times(rng: np.random.Generator) -> Non
             bridge.push(np.zeros((HOP, 1), np.float32))
         pull(bridge, HOP)
     assert (bridge.underruns, bridge.grown, bridge.target) == (1, 0, 2 * HOP)
+
+
+@pytest.mark.parametrize("block", [HOP, 2 * HOP])
+@pytest.mark.parametrize("hops", [3, 4, 5, 8, 25])
+def test_what_is_held_lasts_from_burst_to_burst(block: int, hops: int) -> None:
+    """Half a buffer comes at once, whole blocks are taken: a hop is always left."""
+    bridge = make_bridge(2 * hops * HOP / RATE, RATE, HOP, 1, lambda: 0.0, block)
+    burst, owed = hops * HOP, 0
+    lowest = bridge.ring.capacity
+    while not bridge.target <= bridge.fill - block:
+        bridge.push(frames(0, HOP))
+    for _ in range(200):
+        # As late as it may come: the output has played all of a burst, and more only
+        # because a block is taken whole.
+        while owed < burst:
+            pull(bridge, block)
+            owed += block
+        lowest = min(lowest, bridge.fill)
+        bridge.push(frames(0, burst))
+        owed -= burst
+    assert bridge.underruns == 0
+    assert lowest >= HOP

@@ -13,7 +13,15 @@ from pathlib import Path
 import pytest
 
 from streamdenoise import runtime
-from streamdenoise.doctor import Check, as_dict, examine, machine, software, will_work
+from streamdenoise.doctor import (
+    Check,
+    as_dict,
+    board,
+    examine,
+    machine,
+    software,
+    will_work,
+)
 from streamdenoise.doctor.check import clean, redacted
 from streamdenoise.doctor.sound import server
 from streamdenoise.errors import RuntimeMissingError, StreamDenoiseError
@@ -26,6 +34,7 @@ __all__ = ["pulse"]
 ROOT = Path(__file__).parent.parent
 FIRST = {
     "python",
+    "board",
     "runtime",
     "portaudio",
     "libsndfile",
@@ -38,6 +47,7 @@ FIRST = {
     "deadline",
     "priority",
     "cpu governor",
+    "power supply",
     "heat",
     "memory",
     "load",
@@ -189,39 +199,116 @@ def test_no_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
     check = software.interpreter()
     assert check.state == "fail"
     assert check.fix == "pip install ai-edge-litert"
+    check = software.interpreter(bits=32)
+    assert check.fix == 'pip install "tflite-runtime==2.14.0" "numpy<2"'
 
 
 def test_governors(tmp_path: Path) -> None:
     """The slow governor is warned of, except where the driver means otherwise."""
     cpu = "sys/devices/system/cpu/cpu0/cpufreq/"
-    assert machine.governor(tmp_path).state == "skip"
+    assert board.governor(tmp_path).state == "skip"
     write(tmp_path, cpu + "scaling_governor", "powersave\n")
     write(tmp_path, cpu + "scaling_driver", "cpufreq-dt\n")
-    assert machine.governor(tmp_path).state == "warn"
-    assert "scaling_governor" in machine.governor(tmp_path).fix
+    assert board.governor(tmp_path).state == "warn"
+    assert "scaling_governor" in board.governor(tmp_path).fix
     write(tmp_path, cpu + "scaling_driver", "intel_pstate\n")
-    assert machine.governor(tmp_path).state == "ok"
+    assert board.governor(tmp_path).state == "ok"
     write(tmp_path, cpu + "scaling_governor", "ondemand\n")
-    assert machine.governor(tmp_path).state == "ok"
+    assert board.governor(tmp_path).state == "ok"
 
 
-def test_heat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that is all of PATH."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+    return folder
+
+
+def vcgencmd(tools: Path, says: str) -> None:
+    """Install a program that answers as that of a Raspberry Pi."""
+    write(tools, "vcgencmd", f'#!/bin/sh\n[ "$1" = get_throttled ] && echo {says}\n')
+    (tools / "vcgencmd").chmod(stat.S_IRWXU)
+
+
+def test_the_board_tells_its_name(tmp_path: Path) -> None:
+    """As the kernel has it, with 0 at the end; elsewhere there is none."""
+    assert board.identity(tmp_path).state == "skip"
+    write(tmp_path, "proc/device-tree/model", "Raspberry Pi 4 Model B Rev 1.4\0")
+    check = board.identity(tmp_path, bits=64, machine="aarch64")
+    assert check.state == "ok"
+    assert check.found == "Raspberry Pi 4 Model B Rev 1.4, 64-bit system"
+    assert check.details["model"] == "Raspberry Pi 4 Model B Rev 1.4"
+    assert board.identity(tmp_path, bits=32, machine="armv7l").state == "ok"
+    check = board.identity(tmp_path, bits=32, machine="aarch64")
+    assert check.state == "warn" and "64-bit Raspberry Pi OS" in check.fix
+
+
+def test_heat(tmp_path: Path, tools: Path) -> None:
     """The hottest zone counts, and a Raspberry Pi tells what it does about it."""
-    tools = tmp_path / "bin"
-    monkeypatch.setenv("PATH", str(tools))
-    assert machine.heat(tmp_path).state == "skip"
+    assert board.heat(tmp_path).state == "skip"
     write(tmp_path, "sys/class/thermal/thermal_zone0/temp", "41500\n")
     write(tmp_path, "sys/class/thermal/thermal_zone1/temp", "55000\n")
-    assert machine.heat(tmp_path).found == "55 degrees Celsius"
+    assert board.heat(tmp_path).found == "55 degrees Celsius"
     write(tmp_path, "sys/class/thermal/thermal_zone1/temp", "91000\n")
-    assert machine.heat(tmp_path).state == "warn"
-    write(tmp_path, "bin/vcgencmd", "#!/bin/sh\necho throttled=0x50005\n")
-    (tools / "vcgencmd").chmod(stat.S_IRWXU)
-    check = machine.heat(tmp_path)
+    assert board.heat(tmp_path).state == "warn"
+    write(tmp_path, "sys/class/thermal/thermal_zone1/temp", "55000\n")
+    vcgencmd(tools, "throttled=0x0")
+    assert board.heat(tmp_path).found == "55 degrees Celsius, never slowed down"
+    vcgencmd(tools, "throttled=0x50005")
+    check = board.heat(tmp_path)
+    assert check.found == "55 degrees Celsius, it is throttled"
+    assert check.details["throttled"] == 0x50005
+    assert "fan" in check.fix
+    vcgencmd(tools, "throttled=0xa0000")
+    check = board.heat(tmp_path)
     assert check.state == "warn"
-    assert "supply voltage is too low" in check.found
-    assert "it was throttled" in check.found
-    assert "power supply" in check.fix
+    assert "its clock was held down since the start" in check.found
+    assert "it was at its soft limit of heat since the start" in check.found
+    assert check.details["now"] == []
+
+
+@pytest.mark.parametrize("bits", [0, 1, 0x10000, 0x10001, 0x50000, 0xE000E, 0xF000F])
+def test_every_source_says_the_same(tmp_path: Path, tools: Path, bits: int) -> None:
+    """Program and file give the same bits; the first 16 are now, the rest since."""
+    write(tmp_path, "sys/devices/platform/soc/soc:firmware/get_throttled", f"{bits:x}")
+    by_file = board.power(tmp_path), board.heat(tmp_path)
+    vcgencmd(tools, f"throttled={bits:#x}")
+    by_program = board.power(tmp_path), board.heat(tmp_path)
+    for one, other in zip(by_file, by_program, strict=True):
+        assert (one.state, one.found, one.fix) == (other.state, other.found, other.fix)
+        assert one.details["source"] == "sysfs"
+        assert other.details["source"] == "vcgencmd"
+    power, heat = by_program
+    assert power.details["low_now"] is bool(bits & 1)
+    assert power.details["low_since_start"] is bool(bits & 0x10000)
+    assert (power.state == "ok") is (bits & 0x10001 == 0)
+    assert (heat.state == "ok") is (bits & 0xE000E == 0)
+    for check in by_program:
+        assert bool(check.fix) is (check.state == "warn")
+        assert "\n" not in check.found + check.fix
+
+
+def test_the_sensor_of_the_voltage(tmp_path: Path, tools: Path) -> None:
+    """Without the firmware's word it tells of the voltage, and nothing of heat."""
+    assert board.power(tmp_path).state == "skip"
+    write(tmp_path, "sys/class/hwmon/hwmon0/name", "cpu_thermal\n")
+    write(tmp_path, "sys/class/hwmon/hwmon1/name", "rpi_volt\n")
+    write(tmp_path, "sys/class/hwmon/hwmon1/in0_lcrit_alarm", "0\n")
+    assert board.power(tmp_path).state == "ok"
+    assert board.heat(tmp_path).state == "skip"
+    write(tmp_path, "sys/class/hwmon/hwmon1/in0_lcrit_alarm", "1\n")
+    check = board.power(tmp_path)
+    assert check.state == "warn" and "power supply" in check.fix
+
+
+def test_a_broken_vcgencmd_is_none(tmp_path: Path, tools: Path) -> None:
+    """What it may not ask or does not know is not taken for an answer."""
+    vcgencmd(tools, "VCHI initialization failed")
+    assert board.throttled(tmp_path) == (None, "")
+    write(tools, "vcgencmd", "#!/bin/sh\necho throttled=0x1; exit 255\n")
+    assert board.throttled(tmp_path) == (None, "")
 
 
 def test_memory(tmp_path: Path) -> None:

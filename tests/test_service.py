@@ -97,14 +97,17 @@ def test_odd_paths_of_an_interpreter_arrive(tmp_path: Path) -> None:
 
 
 def test_the_unit_is_hardened_and_limited() -> None:
-    """No network, no new privileges, and no endless restarts."""
+    """No network, no new privileges; a wrong command line is not tried again."""
     text = unit_text()
     for line in (
         "RestrictAddressFamilies=AF_UNIX",
         "NoNewPrivileges=yes",
         "SystemCallFilter=@system-service",
         "Restart=on-failure",
-        "StartLimitBurst=30",
+        "StartLimitIntervalSec=0",
+        "Type=notify",
+        "WatchdogSec=30",
+        "RestartSec=10",
         "RestartPreventExitStatus=2",
     ):
         assert line in text.splitlines()
@@ -192,6 +195,9 @@ def test_what_systemd_refuses_is_told(
     done = run("install")
     assert done.exit_code == 3
     assert "no such thing" in done.stderr and done.stderr.count("\n") == 1
+    assert "tries again every 10 seconds" in done.stderr
+    assert "journalctl --user -u streamdenoise.service" in done.stderr
+    assert unit_path().exists()
 
 
 def test_without_systemd_it_is_a_sentence(

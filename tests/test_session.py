@@ -363,3 +363,31 @@ def test_the_status_has_all_that_a_view_needs() -> None:
     assert last.latency == pytest.approx(total)
     assert (last.state, last.muted, last.recording) == ("running", False, None)
     assert last.model == "fake"
+
+
+@pytest.mark.parametrize(("latency", "hops"), [("low", 1), (0.04, 1), (0.06, 2)])
+def test_long_buffers_are_served_by_two_hops_at_a_time(
+    latency: float | str, hops: int
+) -> None:
+    """It halves the calls where the sound waits anyway; the sound is the same."""
+    x = tone()
+    sound = FakeSound(CARD, captured=x)
+    with LiveSession(LiveOptions(latency=latency), sound) as session:
+        session.run(0.4)
+        assert not session.core.reblocked
+        assert session.latency().hop == 0.008
+    assert sound.opened[0].asked["blocksize"] == hops * 384
+    y = np.concatenate(sound.played)
+    count = min(len(y) - 384, len(x))
+    np.testing.assert_allclose(y[384 : 384 + count, 0], x[:count, 0], atol=1e-6)
+
+
+def test_levels_by_band_are_computed_for_who_wants_them() -> None:
+    """They are most of the work of a status, and a log does not show them."""
+    sound = FakeSound(CARD, captured=tone())
+    seen: list[Status] = []
+    with LiveSession(LiveOptions(), sound) as session:
+        session.bands = False
+        session.run(0.3, tick=seen.append)
+        assert len(session.status().bands_in) == 16
+    assert seen and all(status.bands_in == () for status in seen)

@@ -49,9 +49,7 @@ def test_recurrent_is_keras(cell: str, frames: int) -> None:
     theirs.set_weights(ours.get_weights())
     expected = np.asarray(theirs(x))
     y, _ = ours(x.transpose(1, 0, 2), ours.zero_state(3))
-    np.testing.assert_allclose(
-        np.asarray(y).transpose(1, 0, 2), expected, atol=2e-6
-    )
+    np.testing.assert_allclose(np.asarray(y).transpose(1, 0, 2), expected, atol=2e-6)
 
 
 def test_the_gradient_that_is_written_out_is_the_derived_one() -> None:

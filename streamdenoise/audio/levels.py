@@ -71,7 +71,8 @@ class LevelMeter:
         self._power += float(power.sum())
         self._frames += len(power)
         levels = 10.0 * np.log10(power)
-        bins = np.rint((levels - SILENCE_DB) * _BINS_PER_DB).astype(np.int64)
+        # bincount takes indices of the machine's own size, 32 bits on a 32-bit system.
+        bins = np.rint((levels - SILENCE_DB) * _BINS_PER_DB).astype(np.intp)
         bins = bins.clip(0, len(self._histogram) - 1)
         self._histogram += np.bincount(bins, minlength=len(self._histogram))
 

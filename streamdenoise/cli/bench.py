@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import click
 
 from ..names import shown
-from .common import Progress, columns, json_option, print_json, say, write
+from .common import Progress, columns, json_option, plain, say, write
 
 if TYPE_CHECKING:
     from ..bench import BenchResult
@@ -67,8 +68,13 @@ def bench(
     are named. LIVE is CPU seconds per second of audio, hop by hop; FILE is how many
     times faster than real time large blocks run. The other columns are milliseconds
     for one hop, and the shares of FFT, model and the rest in them.
+
+    --json prints one line with everything, board, system and versions included, to be
+    sent to whoever collects figures; names of users and hosts are not in it.
     """
+    from .. import __version__
     from ..bench import bench as measure
+    from ..machine import describe
     from ..model import list_models, load_model
 
     names = [*models, *named]
@@ -83,7 +89,13 @@ def bench(
                 progress(len(results), total)
                 results.append(measure(model, rate, seconds, passes))
     if as_json:
-        print_json({"results": [r.as_dict() for r in results], "ratios": _all(results)})
+        told = {
+            "streamdenoise": __version__,
+            "machine": describe(),
+            "results": [r.as_dict() for r in results],
+            "ratios": _all(results),
+        }
+        write(json.dumps(plain(told), separators=(",", ":")))
         return
     _print(results)
 

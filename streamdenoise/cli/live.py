@@ -200,11 +200,13 @@ def live(
         )
     from ..control.view import choose_view
     from ..live.portaudio import quiet_stderr
+    from ..notify import Notifier
 
     settings = settings_from(strength, mix, removed)
     with contextlib.ExitStack() as stack:
         stopped = stack.enter_context(stop_flag())
         stack.enter_context(quiet_stderr())
+        told = stack.enter_context(Notifier())
         from ..control.desk import Desk
         from ..live.session import LiveOptions, LiveSession
 
@@ -255,7 +257,7 @@ def live(
 
                 name = name or ctx.meta.get("streamdenoise.profile") or "live"
                 with Desk(session, view, name, resumed, always) as desk:
-                    session.run(duration, lambda: bool(stopped), desk)
+                    session.run(duration, lambda: bool(stopped), told.following(desk))
         finally:
             summary = session.summary()
             if as_json:

@@ -69,6 +69,7 @@ class Desk:
                 )
             except StreamDenoiseError as error:
                 view.sentence(str(error))
+        session.bands = False  # the view that shows them sees to them itself
         view.attach(session, self._keyboard.works)
 
     def __enter__(self) -> Desk:

@@ -1,15 +1,15 @@
 """The picture of a running session: ten lines, from plain numbers.
 
-`rows` makes styled pieces of text and knows nothing of terminals; `Panel` hands them to
-rich as segments, which costs a fifth of a millisecond. The same picture goes to the
-terminal and, by ``scripts/make-live-view``, into the documentation.
+`rows` makes styled pieces of text and knows nothing of terminals. The same picture goes
+to the terminal, by `painter`, and by rich and ``scripts/make-live-view`` into the
+documentation.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from ..names import shown
@@ -98,7 +98,13 @@ class Scene:
 
 
 def scene_of(session: LiveSession, status: Status, **more: Any) -> Scene:
-    """Return the scene of a session; `more` are further attributes of it."""
+    """Return the scene of a session; `more` are further attributes of it.
+
+    Levels by band that the status lacks are computed.
+    """
+    if not status.bands_in:
+        before, after = session.core.bands.levels()
+        status = replace(status, bands_in=before, bands_out=after)
     return Scene(
         status,
         session.settings,
@@ -295,7 +301,7 @@ def xruns(counts: Mapping[str, int]) -> str:
 
 
 class Panel:
-    """The picture as rich draws it; `scene` may be replaced between two drawings."""
+    """The picture as rich draws it, into documents."""
 
     def __init__(self, *, blocks: bool = True) -> None:
         from rich.style import Style

@@ -1,6 +1,6 @@
 """What ``live`` shows while it runs: a picture, one line, or lines on change.
 
-A terminal that is large enough gets the picture of `panel`, by rich. A dumb terminal,
+A terminal that is large enough gets the picture of `panel`. A dumb terminal,
 or ``--plain``, gets one line that is written over. A log gets a line when something
 changes. All of them stay quiet between two looks, and a terminal that has gone away
 is no reason to end the sound.
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TextIO, cast
 from ..names import shown
 from .commands import strength_text
 from .outlet import Outlet, is_terminal, terminal_size
-from .panel import HEIGHT, MIN_WIDTH, Panel, clock, scene_of, xruns
+from .panel import HEIGHT, MIN_WIDTH, STYLES, clock, rows, scene_of, xruns
 
 if TYPE_CHECKING:
     from ..live.session import LiveSession, Status
@@ -74,7 +74,7 @@ def choose_view(*, plain: bool = False, none: bool = False) -> View:
         return LineView()
     try:
         return PanelView()
-    except ImportError:  # rich is missing: the line shows the same numbers
+    except ImportError:  # rich is missing, or of no use: the line has the same numbers
         return LineView()
 
 
@@ -194,23 +194,23 @@ class LineView:
 
 
 class PanelView:
-    """The picture of `panel`, written over by rich."""
+    """The picture of `panel`, written over by `painter`."""
 
     def __init__(self) -> None:
         from rich.console import Console
-        from rich.live import Live
 
-        # Pieces of text are styled already: no markup, no highlighting.
+        from .painter import Painter, colours
+
         self._out = Outlet()
-        self._console = Console(
-            file=cast(TextIO, self._out), markup=False, highlight=False
-        )
-        self._live_class = Live
-        self._live: Any = None
-        self._panel = Panel(blocks=_has_blocks(self._out.encoding))
+        file = cast(TextIO, self._out)
+        console = Console(file=file)
+        if console.legacy_windows:
+            raise ImportError("this console does not know escape sequences")
+        self._painter = Painter(file, colours(console, STYLES))
+        self._blocks = _has_blocks(self._out.encoding)
         self._session: LiveSession | None = None
         self._keys = True
-        self._shown: tuple[int, int] | None = None
+        self._size: tuple[int, int] | None = None
         self._drawn_at = float("-inf")
         self._note, self._noted_at = "", 0.0
         self._help = False
@@ -229,30 +229,15 @@ class PanelView:
         self._drawn_at = now
         if self._note and now - self._noted_at > NOTE_SECONDS:
             self._note = ""
-        more = {"note": self._note, "help": self._help, "keys": self._keys}
-        self._panel.scene = scene_of(self._session, status, **more)
-        self._draw()
-
-    def _draw(self) -> None:
         size = terminal_size()
-        if size != self._shown:
+        if size != self._size:
             # Lines that the terminal has folded cannot be counted: begin anew below.
             self.clear()
-            self._shown = size
-            width, height = size
-            self._console.size = (max(width - 1, 1), height)
-        if self._live is None:
-            self._live = self._live_class(
-                self._panel,
-                console=self._console,
-                auto_refresh=False,
-                transient=True,
-                redirect_stdout=False,
-                redirect_stderr=False,
-                vertical_overflow="crop",
-            )
-            self._live.start()
-        self._live.refresh()
+            self._drawn_at, self._size = now, size
+        more = {"note": self._note, "help": self._help, "keys": self._keys}
+        scene = scene_of(self._session, status, **more)
+        width, height = max(size[0] - 1, 1), size[1]
+        self._painter.paint(rows(scene, width, blocks=self._blocks), width, height)
 
     def note(self, text: str) -> None:
         """Show it in the picture for some seconds."""
@@ -271,11 +256,9 @@ class PanelView:
 
     def clear(self) -> None:
         """Take the picture away and give the cursor back."""
-        live, self._live = self._live, None
         self._drawn_at = float("-inf")
-        if live is not None:
-            live.stop()
-            self._out.drain()
+        self._painter.clear()
+        self._out.drain()
 
 
 def meter_line(status: Status) -> str:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from .board import governor, heat, identity, power
 from .check import Check, clean, redacted
-from .machine import deadline, governor, heat, load, memory, priority
+from .machine import deadline, load, memory, priority
 from .software import files, interpreter, models, portaudio, python
 from .sound import default_source, devices, left_overs, server
 
@@ -30,6 +31,7 @@ def examine(options: LiveOptions) -> Iterator[Check]:
     """
     checks: tuple[Callable[[], Check], ...] = (
         python,
+        identity,
         interpreter,
         portaudio,
         files,
@@ -42,6 +44,7 @@ def examine(options: LiveOptions) -> Iterator[Check]:
         lambda: deadline(options.model),
         priority,
         governor,
+        power,
         heat,
         memory,
         load,

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 import sys
 import threading
 import time
@@ -13,27 +11,14 @@ from pathlib import Path
 from ..errors import StreamDenoiseError
 from .check import Check
 
-__all__ = ["deadline", "governor", "heat", "load", "memory", "priority"]
+__all__ = ["deadline", "load", "memory", "priority"]
 
 MEASURE_SECONDS = 2.0
 """Time for which the engine is run."""
 
 _RATE = 48_000
-_HOT = 80.0
 _LITTLE_MEMORY = 150
 _ROOT = Path("/")
-
-# Bits of `vcgencmd get_throttled`: now, and since the start.
-_THROTTLED = (
-    (0, "the supply voltage is too low"),
-    (1, "the clock is held down"),
-    (2, "it is throttled"),
-    (3, "it is near its limit of heat"),
-    (16, "the supply voltage was too low"),
-    (17, "the clock was held down"),
-    (18, "it was throttled"),
-    (19, "it was near its limit of heat"),
-)
 
 
 def deadline(model: str | Path | None = None, seconds: float | None = None) -> Check:
@@ -122,64 +107,6 @@ def priority(root: Path = _ROOT) -> Check:
     )
     said = f"{granted[0]}, not real-time: a busy machine will make xruns"
     return Check(name, "warn", said, fix, details)
-
-
-def governor(root: Path = _ROOT) -> Check:
-    """See whether the processor may raise its clock."""
-    name = "cpu governor"
-    folder = root / "sys/devices/system/cpu"
-    found = sorted(
-        {_read(path) for path in folder.glob("cpu[0-9]*/cpufreq/scaling_governor")}
-    )
-    if not found:
-        return Check(name, "skip", "this machine does not say")
-    driver = _read(folder / "cpu0/cpufreq/scaling_driver")
-    details = {"governors": found, "driver": driver}
-    said = f"{', '.join(found)} ({driver or 'driver unknown'})"
-    # With these drivers powersave is no fixed clock but the normal, quick regulation.
-    regulated = driver in ("intel_pstate", "amd-pstate-epp", "amd-pstate")
-    if "powersave" in found and not regulated:
-        fix = (
-            "echo performance | sudo tee "
-            "/sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
-        )
-        return Check(name, "warn", f"{said}: the lowest clock, always", fix, details)
-    return Check(name, "ok", said, details=details)
-
-
-def heat(root: Path = _ROOT) -> Check:
-    """See whether the machine is slowed down by heat or a weak power supply."""
-    name = "heat"
-    bits = _throttled()
-    zones = [_read(p) for p in root.glob("sys/class/thermal/thermal_zone*/temp")]
-    degrees = [int(text) / 1000 for text in zones if text.lstrip("-").isdecimal()]
-    hottest = max(degrees, default=None)
-    details = {"throttled": bits, "celsius": hottest}
-    fix = "cool it (a fan, a heat sink), and give it the power supply it was made for"
-    if bits:
-        said = ", ".join(text for bit, text in _THROTTLED if bits >> bit & 1)
-        return Check(name, "warn", said or hex(bits), fix, details)
-    if hottest is None:
-        if bits is None:
-            return Check(name, "skip", "this machine does not say")
-        return Check(name, "ok", "not throttled", details=details)
-    if hottest > _HOT:
-        return Check(name, "warn", f"{hottest:.0f} degrees Celsius", fix, details)
-    return Check(name, "ok", f"{hottest:.0f} degrees Celsius", details=details)
-
-
-def _throttled() -> int | None:
-    """Return what a Raspberry Pi says of its throttling; None elsewhere."""
-    program = shutil.which("vcgencmd")
-    if program is None:
-        return None
-    try:
-        done = subprocess.run(
-            [program, "get_throttled"], capture_output=True, text=True, timeout=5
-        )
-        return int(done.stdout.strip().rpartition("=")[2], 16)
-    except (OSError, ValueError, subprocess.TimeoutExpired):
-        return None
 
 
 def memory(root: Path = _ROOT) -> Check:

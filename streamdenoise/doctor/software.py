@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 
 from ..errors import ModelError, RuntimeMissingError
+from .board import model_name
 from .check import Check
 
 __all__ = ["files", "interpreter", "models", "portaudio", "python"]
@@ -24,7 +25,7 @@ def python() -> Check:
         "system": platform.system(),
         "release": platform.release(),
         "machine": platform.machine(),
-        "board": _board(),
+        "board": model_name(),
         "numpy": version("numpy"),
         "streamdenoise": __version__,
     }
@@ -38,14 +39,6 @@ def python() -> Check:
     )
 
 
-def _board() -> str:
-    """Name of a small computer such as a Raspberry Pi; empty elsewhere."""
-    try:
-        return Path("/proc/device-tree/model").read_text().strip("\0\n ")
-    except OSError:
-        return ""
-
-
 def version(package: str) -> str:
     """Return the version of an installed package, or nothing."""
     try:
@@ -54,10 +47,17 @@ def version(package: str) -> str:
         return ""
 
 
-def interpreter() -> Check:
-    """Look for a TFLite interpreter, without which no model runs."""
+def interpreter(bits: int | None = None) -> Check:
+    """Look for a TFLite interpreter, without which no model runs.
+
+    Parameters
+    ----------
+    bits
+        Of the system; by default of this Python.
+    """
     from ..runtime import find_interpreter
 
+    small = (bits or (64 if sys.maxsize > 2**32 else 32)) == 32
     try:
         package, _ = find_interpreter()
     except RuntimeMissingError as error:
@@ -65,7 +65,9 @@ def interpreter() -> Check:
             "runtime",
             "fail",
             "no TFLite interpreter is installed",
-            "pip install ai-edge-litert",
+            'pip install "tflite-runtime==2.14.0" "numpy<2"'
+            if small
+            else "pip install ai-edge-litert",
             {"error": str(error)},
         )
     name = package.replace("_", "-")

@@ -6,6 +6,7 @@ import contextlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,9 @@ from .stream import SLICE_BLOCKS, LiveStream
 
 WARM_UP_HOPS = 64
 MEASURED_HOPS = 256
+
+PAIR_SECONDS = 0.048
+"""Latency of a device from which on it hands over two hops at a time."""
 
 
 @dataclass
@@ -176,9 +180,10 @@ def _open(
     sd: Any, streams: Streams, core: LiveStream, latency: Any, into: int, out: int
 ) -> None:
     hop = core.denoiser.params.hop
+    block = hop * hops_at_once(latency)
     common = {
         "samplerate": streams.rate,
-        "blocksize": hop,
+        "blocksize": block,
         "dtype": "float32",
         "latency": latency,
     }
@@ -198,14 +203,37 @@ def _open(
     )
     streams.opened = [first]
     channels = core.denoiser.channels
-    core.connect(make_bridge(float(first.latency), streams.rate, hop, channels))
+    core.connect(
+        make_bridge(float(first.latency), streams.rate, hop, channels, block=block)
+    )
     second = sd.OutputStream(
         device=sink.index, channels=out, callback=core.output_callback, **common
     )
     streams.opened.append(second)
 
 
-def make_bridge(latency_in: float, rate: int, hop: int, channels: int) -> Bridge:
+def hops_at_once(latency: float | str) -> int:
+    """Return how many hops make a block of the device.
+
+    Where much is buffered anyway, blocks of two hops cost no latency: they come out of
+    the same buffer, half as often, and the second hop finds the model in the cache.
+
+    Parameters
+    ----------
+    latency
+        Asked of each device, in seconds or a word.
+    """
+    return 2 if not isinstance(latency, str) and latency >= PAIR_SECONDS else 1
+
+
+def make_bridge(
+    latency_in: float,
+    rate: int,
+    hop: int,
+    channels: int,
+    clock: Callable[[], float] = perf_counter,
+    block: int | None = None,
+) -> Bridge:
     """Make the bridge of a split stream.
 
     Parameters
@@ -219,9 +247,15 @@ def make_bridge(latency_in: float, rate: int, hop: int, channels: int) -> Bridge
         In samples.
     channels
         Samples in a frame.
+    clock
+        Time in seconds.
+    block
+        What the output takes at once, in samples; by default a hop.
     """
+    block = hop if block is None else block
     buffered = math.ceil(latency_in * rate)
-    target = hop + math.ceil(buffered / 2 / hop) * hop
+    # While the input is silent, whole blocks are taken: at most so many.
+    target = hop + math.ceil(buffered / 2 / block) * block
     limit = 2 * target + buffered + 4 * hop
     window = max(rate, 4 * buffered)
     # Where it starts is known to what the server hands over at once, and the drift may
@@ -237,6 +271,7 @@ def make_bridge(latency_in: float, rate: int, hop: int, channels: int) -> Bridge
         slack=slack,
         growth=hop,
         most=most,
+        clock=clock,
     )
 
 

@@ -90,6 +90,9 @@ class LiveSession:
     Attributes
     ----------
     options : LiveOptions
+    bands
+        Whether the statuses that `run` hands to `tick` have levels by band, which are
+        most of the work for them.
 
     Raises
     ------
@@ -106,6 +109,7 @@ class LiveSession:
         warn: Callable[[str], None] = lambda sentence: None,
     ) -> None:
         self.options = options
+        self.bands = True
         self._sd = load_sounddevice() if sd is None else sd
         self._warn = warn
         self._lock = threading.RLock()
@@ -363,10 +367,10 @@ class LiveSession:
             if self._recorder and self._recorder.error and not lost:
                 lost = True
                 self._warn(f"{self._recorder.trouble}; live sound goes on")
-            tick(self.status())
+            tick(self.status(self.bands))
 
-    def status(self) -> Status:
-        """Return the numbers of this moment."""
+    def status(self, bands: bool = True) -> Status:
+        """Return the numbers of this moment, with levels by band or without."""
         core = self.core
         meter = core.meter
         seconds = time.monotonic() - self._began if self._began else 0.0
@@ -380,7 +384,7 @@ class LiveSession:
             core.delays.looked(min(bridge.fill, bridge.limit) / self.rate)
         xruns, latency = core.xruns(), self.latency()
         longest = max(self._devices.streams.latencies)
-        bands_in, bands_out = core.bands.levels()
+        bands_in, bands_out = core.bands.levels() if bands else ((), ())
         return Status(
             seconds,
             *levels,

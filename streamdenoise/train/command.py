@@ -37,10 +37,12 @@ RECIPES = ("base", "filter", "tutorial")
 @click.option("--learning-rate", type=float)
 @click.option("--optimizer", type=click.Choice(["adam", "muon"]))
 @click.option("--warmup", type=int, help="Updates over which the rate rises.")
+@click.option("--weight-decay", type=float, help="Of matrices, times the rate.")
 @click.option("--batch", type=int, help="Sequences of one update.")
 @click.option("--seconds", type=float, help="Length of a sequence.")
 @click.option("--parts", type=int, help="Sequences in a row with states carried.")
 @click.option("--snr-mean", type=float, help="Mean of the mixtures' SNR in dB.")
+@click.option("--snr-weight", type=float, help="Weight of the SNR in the loss.")
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--every", type=float, default=4.0, help="Minutes between checkpoints.")
 @click.option("--workers", type=int, default=1, help="Mixing processes.")
@@ -96,6 +98,7 @@ def configure(recipe: str, options: dict[str, Any]) -> tuple[Any, Any]:
         "learning_rate",
         "optimizer",
         "warmup",
+        "weight_decay",
         "parts",
         "batch",
     ):
@@ -105,4 +108,7 @@ def configure(recipe: str, options: dict[str, Any]) -> tuple[Any, Any]:
     for name in ("seconds", "snr_mean"):
         if options[name] is not None:
             mix = replace(mix, **{name: options[name]})
-    return net, replace(fit, mix=mix)
+    loss = fit.loss
+    if options["snr_weight"] is not None:
+        loss = replace(loss, snr=options["snr_weight"])
+    return net, replace(fit, mix=mix, loss=loss)

@@ -59,6 +59,8 @@ class FitConfig:
         ``"adam"``, or ``"muon"`` for `NormedMuon`.
     learning_rate, warmup
         The optimizer's rate, and the updates over which it rises from zero.
+    weight_decay
+        Share of each matrix that an update takes away, times the rate.
     clipnorm, clipvalue, global_clipnorm
         Gradient clipping as Keras names it: per weight tensor by norm, by value, or
         by the norm of all together. ``None`` is off.
@@ -77,6 +79,7 @@ class FitConfig:
     optimizer: str = "adam"
     learning_rate: float = 2e-3
     warmup: int = 200
+    weight_decay: float | None = None
     clipnorm: float | None = None
     clipvalue: float | None = None
     global_clipnorm: float | None = 3.0
@@ -167,6 +170,7 @@ def make_model(net: nets.SpectralNet, config: FitConfig) -> WaveModel:
     make = {"adam": NormedAdam, "muon": NormedMuon}[config.optimizer]
     optimizer = make(
         config.learning_rate,
+        weight_decay=config.weight_decay,
         clipnorm=config.clipnorm,
         clipvalue=config.clipvalue,
         global_clipnorm=config.global_clipnorm,

@@ -119,7 +119,5 @@ def _wander(
 ) -> npt.NDArray[np.float64]:
     """Draw a slow random gain curve; mean and deviation in dB."""
     knots = rng.normal(mean, deviation * rng.random(), max(2, samples // 8000 + 2))
-    curve = np.interp(
-        np.arange(samples), np.linspace(0.0, samples, knots.size), knots
-    )
+    curve = np.interp(np.arange(samples), np.linspace(0.0, samples, knots.size), knots)
     return np.asarray(10.0 ** (curve / 20.0))

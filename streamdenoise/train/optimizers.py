@@ -30,6 +30,10 @@ class _Normed:
             )
         super().build(variables)  # type: ignore[misc]
 
+    def _use_weight_decay(self, variable: Any) -> bool:
+        """Return whether a weight decays: matrices do, biases do not."""
+        return len(variable.shape) > 1
+
     def _clip_gradients(self, grads: list[Any]) -> list[Any]:
         total = sum(ops.sum(ops.square(g)) for g in grads if g is not None)
         self.gradient_norm.assign(ops.sqrt(total))

@@ -1,0 +1,250 @@
+"""The steps of scripts/pi-check; each returns a row."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .compare import ROUNDED_LIMIT, compare, difference, explain
+from .root import Root
+
+__all__ = ["REPOSITORY", "TESTS", "Bench", "Row"]
+
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
+_PIP = ("python", "-m", "pip")
+SECONDS = 3.0
+RATE = 16_000
+
+TESTS = (
+    *("windows", "stft", "settings", "engine", "model", "card", "flatbuf", "runtime"),
+    *("highband", "linked", "meters", "resample", "ring", "pcm", "riff", "wavchunks"),
+)
+"""Of the test-suite: the engine. What needs TensorFlow skips itself."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one step has found."""
+
+    step: str
+    ok: bool
+    found: str
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+class Bench:
+    """The steps on one root; each returns a row and raises nothing it can expect.
+
+    Parameters
+    ----------
+    root
+        Built.
+    work
+        Folder on this machine for wheel, sound and results.
+    """
+
+    def __init__(self, root: Root, work: Path) -> None:
+        self.root, self.work = root, work
+        self.there = root.path / "srv"
+
+    def steps(self, tests: bool) -> list[Callable[[], Row]]:
+        """Return the steps in the order in which one needs the other."""
+        found = [
+            *(self.install, self.version, self.doctor, self.file, self.bench),
+            *(self.models, self.compare),
+        ]
+        return [*found, self.tests] if tests else found
+
+    def install(self) -> Row:
+        """Build the wheel, and install it inside with pip, from wheels only."""
+        for old in self.work.glob("*.whl"):
+            old.unlink()
+        built = subprocess.run(
+            [
+                *(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"),
+                *("--wheel-dir", str(self.work), str(REPOSITORY)),
+            ],
+            capture_output=True,
+            text=True,
+        )
+        if built.returncode:
+            return Row("install", False, f"no wheel: {_last(built.stderr)}")
+        wheel = shutil.copy(next(self.work.glob("*.whl")), self.there)
+        arch = self.root.arch
+        if (self.there / "venv/bin/pip").exists():
+            self.root.run([*_PIP, "uninstall", "--yes", "streamdenoise"])
+        else:
+            shutil.rmtree(self.there / "venv", ignore_errors=True)
+            system = ["--system-site-packages"] if arch.debian_python else []
+            words = ["/usr/bin/python3", "-m", "venv", *system, "/srv/venv"]
+            made = self.root.run(words)
+            if made.returncode:
+                return Row("install", False, f"no environment: {_last(made.stderr)}")
+        name = f"/srv/{Path(wheel).name}{arch.extra}"
+        done = self.root.run([*_PIP, "install", "--only-binary=:all:", name, "pytest"])
+        if done.returncode:
+            return Row("install", False, _last(done.stderr), {"stderr": done.stderr})
+        listed = _list(self.root.run([*_PIP, "list", "--format=json"]))
+        packages = {each["name"]: each["version"] for each in listed}
+        said = f"{packages.get('streamdenoise')}, from wheels only"
+        return Row("install", True, said, {"packages": packages})
+
+    def version(self) -> Row:
+        """Start it."""
+        done = self.root.run(["streamdenoise", "--version"])
+        machine = self.root.run(["uname", "-m"]).stdout.strip()
+        said = f"{done.stdout.strip()} on {machine}"
+        return Row("version", done.returncode == 0, said)
+
+    def doctor(self) -> Row:
+        """Everything but devices and speed has to be well."""
+        done = self.root.run(["streamdenoise", "doctor", "--json"])
+        report = _json(done)
+        if report is None:
+            return Row("doctor", False, _last(done.stderr) or f"exit {done.returncode}")
+        wanted = ("python", "runtime", "portaudio", "libsndfile", "models")
+        states = {check["name"]: check["state"] for check in report["checks"]}
+        wrong = [name for name in wanted if states.get(name) != "ok"]
+        runtime = next(c["found"] for c in report["checks"] if c["name"] == "runtime")
+        said = f"not well: {', '.join(wrong)}" if wrong else f"{runtime}; all well"
+        return Row("doctor", not wrong, said, {"states": states})
+
+    def file(self) -> Row:
+        """Denoise a recording with the command, there and here."""
+        import soundfile
+
+        noisy = noisy_recording()
+        soundfile.write(self.work / "noisy.wav", noisy, RATE, subtype="PCM_16")
+        shutil.copy(self.work / "noisy.wav", self.there)
+        for path in (self.there / "clean.wav", self.work / "clean.wav"):
+            path.unlink(missing_ok=True)
+        words = ["file", "noisy.wav", "--output", "clean.wav"]
+        there = self.root.run(["streamdenoise", *words])
+        here = self._here("-m", "streamdenoise", *words)
+        for done in (there, here):
+            if done.returncode:
+                return Row("file", False, _last(done.stderr))
+        ours, _ = soundfile.read(self.work / "clean.wav", dtype="float32")
+        theirs, _ = soundfile.read(self.there / "clean.wav", dtype="float32")
+        largest, si_sdr = difference(ours, theirs)
+        details = {"max_abs_difference": largest, "si_sdr_db": _finite(si_sdr)}
+        # The default model has 8-bit weights.
+        ok = largest <= ROUNDED_LIMIT
+        return Row("file", ok, _alike(largest, si_sdr), details)
+
+    def bench(self) -> Row:
+        """Only that it runs: emulated times mean nothing."""
+        words = ["bench", "--json", "--seconds", "0.5", "--passes", "1"]
+        done = self.root.run(["streamdenoise", *words, "--rate", "16000"])
+        ok = _json(done) is not None and done.returncode == 0
+        said = "runs; emulated, so its times mean nothing" if ok else _last(done.stderr)
+        return Row("bench", ok, said)
+
+    def models(self) -> Row:
+        """All that a model promises holds, but for the time."""
+        listed = _json(self.root.run(["streamdenoise", "models", "--json"]))
+        if listed is None:
+            return Row("models check", False, "the models are not listed")
+        names, bad = [m["name"] for m in listed["models"]], []
+        for name in names:
+            words = ["models", "check", name, "--steps", "200", "--json"]
+            report = _json(self.root.run(["streamdenoise", *words]))
+            checks = [] if report is None else report["checks"]
+            if not checks:
+                bad.append(f"{name}: no answer")
+            bad += [
+                f"{name}: {check['name']} ({check['found']})"
+                for check in checks
+                if not check["ok"] and "in time" not in check["name"]
+            ]
+        said = "; ".join(bad) or f"{', '.join(names)}: all but the time is checked"
+        return Row("models check", not bad, said)
+
+    def compare(self) -> Row:
+        """Every model as files and as live sound run it, with both kinds of kernels."""
+        shutil.copy(Path(__file__).with_name("inside.py"), self.there)
+        there = self.root.run(["python", "inside.py", "noisy.wav", "out.npz"])
+        here = self._here(
+            str(Path(__file__).with_name("inside.py")), "noisy.wav", "out.npz"
+        )
+        for done in (there, here):
+            if done.returncode:
+                return Row("compare", False, _last(done.stderr))
+        paths = self.work / "out.npz", self.there / "out.npz"
+        rows = compare(*paths)
+        bad = [row for row in rows if not row["ok"]]
+        usual = [r["max_abs_difference"] for r in rows if r["kernels"] == "xnnpack"]
+        said = f"differs by {max(usual):.1e} at most; {len(bad)} too far"
+        details = {"rows": rows, "kernels": explain(*paths)}
+        return Row("compare", not bad, said, details)
+
+    def tests(self) -> Row:
+        """Run the tests of the engine."""
+        shutil.rmtree(self.there / "tests", ignore_errors=True)
+        shutil.copytree(
+            REPOSITORY / "tests",
+            self.there / "tests",
+            ignore=shutil.ignore_patterns("__pycache__"),
+        )
+        names = [f"tests/test_{name}.py" for name in TESTS]
+        words = ["python", "-m", "pytest", "-q", "-p", "no:cacheprovider", *names]
+        done = self.root.run(words)
+        said = _last(done.stdout).strip("= ")
+        return Row("tests", done.returncode == 0, said, {"output": done.stdout})
+
+    def _here(self, *words: str) -> subprocess.CompletedProcess[str]:
+        env = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
+        return subprocess.run(
+            [sys.executable, *words],
+            cwd=self.work,
+            env=env,
+            capture_output=True,
+            text=True,
+        )
+
+
+def noisy_recording() -> Any:
+    """Return speech of the demo with noise that is the same everywhere."""
+    import soundfile
+
+    path = REPOSITORY / "streamdenoise" / "assets" / "demo-clean.flac"
+    speech, rate = soundfile.read(path, frames=int(SECONDS * RATE), dtype="float32")
+    assert rate == RATE
+    return speech + 0.03 * np.random.default_rng(0).standard_normal(len(speech))
+
+
+def _list(done: subprocess.CompletedProcess[str]) -> list[dict[str, str]]:
+    try:
+        return list(json.loads(done.stdout))
+    except ValueError:
+        return []
+
+
+def _json(done: subprocess.CompletedProcess[str]) -> dict[str, Any] | None:
+    try:
+        return dict(json.loads(done.stdout))
+    except ValueError:
+        return None
+
+
+def _last(text: str) -> str:
+    return (text.strip().splitlines() or [""])[-1]
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
+def _alike(largest: float, si_sdr: float) -> str:
+    if largest == 0.0:
+        return "sample for sample as here"
+    return f"differs by {largest:.1e} at most, SI-SDR {si_sdr:.1f} dB"

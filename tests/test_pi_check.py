@@ -1,0 +1,154 @@
+"""scripts/pi-check: what it is asked for, what it needs, and how it compares."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SCRIPTS = ROOT / "scripts"
+sys.path.insert(0, str(SCRIPTS))
+
+from pi_check import main, root  # noqa: E402
+from pi_check.boards import ARCHS, BOARDS, board_for  # noqa: E402
+from pi_check.compare import (  # noqa: E402
+    LIMIT,
+    ROUNDED_LIMIT,
+    compare,
+    difference,
+    explain,
+)
+from pi_check.steps import TESTS, Bench, Row, noisy_recording  # noqa: E402
+
+
+def outputs(path: Path, change: float, weights: str) -> Path:
+    """What inside.py writes, with a constant added to one sample."""
+    rng = np.random.default_rng(1)
+    sound = {
+        f"m/{way}/{kernels}": rng.standard_normal(400).astype(np.float32) * 0.1
+        for way in ("file", "live")
+        for kernels in ("xnnpack", "plain")
+    }
+    sound["m/live/xnnpack"][7] += np.float32(change)
+    about = {"runtime": "any", "quantisation": {"m": weights}}
+    np.savez(path, about=json.dumps(about), **sound)
+    return path
+
+
+def test_the_usual_board_fits_the_system() -> None:
+    """64 bit and a Raspberry Pi 4 unless asked otherwise; every board has a system."""
+    asked = main.arguments([])
+    assert (asked.board.name, asked.suite, asked.json) == ("pi4", "bookworm", False)
+    assert main.arguments(["--arch", "armhf"]).board.name == "pi2"
+    assert main.arguments(["--board", "pi5"]).board.arch == "arm64"
+    assert all(board.arch in ARCHS for board in BOARDS.values())
+
+
+def test_contradictions_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """A board of another system, and a folder that git would see."""
+    with pytest.raises(ValueError, match=r"pi2 is armhf, not arm64.*pi3, pi4, pi5"):
+        board_for("arm64", "pi2")
+    for words in (["--arch", "arm64", "--board", "pi2"], ["--folder", str(ROOT / "x")]):
+        with pytest.raises(SystemExit) as caught:
+            main.arguments(words)
+        assert caught.value.code == 2
+    assert "outside of the repository" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_each_processor_says_what_it_is(name: str) -> None:
+    """As the kernel writes it: a block for each core, with what QEMU is, too."""
+    board = BOARDS[name]
+    blocks = board.cpuinfo(cores=4).strip().split("\n\n")
+    assert len(blocks) == 4
+    for number, block in enumerate(blocks):
+        known = dict(line.split(":", 1) for line in block.splitlines())
+        known = {key.strip(): value.strip() for key, value in known.items()}
+        assert known["processor"] == str(number)
+        assert known["CPU part"] == board.part
+        assert ("asimd" in known["Features"].split()) is (board.arch == "arm64")
+
+
+def test_what_is_missing_is_a_sentence(tmp_path: Path) -> None:
+    """Exit code 3, one line, and what to type; nothing is written."""
+    done = subprocess.run(
+        [sys.executable, str(SCRIPTS / "pi-check"), "--folder", str(tmp_path / "f")],
+        env={**os.environ, "PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 3
+    assert done.stderr.count("\n") == 1 and "apt-get" in done.stderr
+    assert done.stdout == "" and not (tmp_path / "f").exists()
+
+
+def test_qemu_is_asked_for_by_its_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where Debian's tools are, but not the emulator."""
+    monkeypatch.setattr(root.shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(root, "BINFMT", tmp_path)
+    monkeypatch.setattr(root, "KEYS", tmp_path / "none")
+    said = root.missing(ARCHS["arm64"])
+    assert said is not None
+    assert "sudo apt install qemu-user-static debian-archive-keyring" in said
+
+
+def test_difference_is_largest_and_ratio(rng: np.random.Generator) -> None:
+    """Equal: 0 and no limit; a gain is no error; noise 60 dB down is 60 dB."""
+    x = rng.standard_normal(16_000).astype(np.float32)
+    assert difference(x, x)[0] == 0.0
+    assert difference(x, 2 * x)[1] > 120.0
+    noise = rng.standard_normal(16_000).astype(np.float32)
+    assert difference(x, x + 1e-3 * noise)[1] == pytest.approx(60.0, abs=0.2)
+    with pytest.raises(ValueError, match="samples"):
+        difference(x, x[1:])
+
+
+@pytest.mark.parametrize(
+    ("weights", "limit"), [("float32", LIMIT), ("dynamic", ROUNDED_LIMIT)]
+)
+def test_each_kind_of_weights_has_its_limit(
+    tmp_path: Path, weights: str, limit: float
+) -> None:
+    """One sample just below it is well, just above it is not, and which is said."""
+    here = outputs(tmp_path / "here.npz", 0.0, weights)
+    for change, ok in ((0.9 * limit, True), (1.1 * limit, False)):
+        there = outputs(tmp_path / "there.npz", change, weights)
+        rows = compare(here, there)
+        assert len(rows) == 4
+        assert [row["ok"] for row in rows if row["max_abs_difference"]] == [ok]
+        changed = next(r for r in rows if r["max_abs_difference"])
+        assert (changed["way"], changed["kernels"]) == ("live", "xnnpack")
+        json.dumps(rows)
+    assert {row["where"] for row in explain(here, there)} == {"here", "there"}
+
+
+def test_the_tests_that_it_runs_are_there() -> None:
+    """A test-file that is renamed is not left out unseen."""
+    for name in TESTS:
+        assert (ROOT / "tests" / f"test_{name}.py").exists()
+
+
+def test_steps_and_table(tmp_path: Path) -> None:
+    """The tests of the engine can be left out; a failure is seen in the table."""
+    there = root.Root(tmp_path, ARCHS["arm64"], "bookworm", BOARDS["pi4"])
+    bench = Bench(there, tmp_path)
+    assert len(bench.steps(True)) == len(bench.steps(False)) + 1
+    rows = [Row("install", True, "fine"), Row("file", False, "differs")]
+    lines = main.table(rows)
+    assert lines[0].split() == ["ok", "install", "fine"]
+    assert lines[1].split() == ["FAILED", "file", "differs"]
+
+
+def test_the_recording_is_the_same_everywhere() -> None:
+    """Speech and noise, three seconds, not clipped."""
+    noisy = noisy_recording()
+    assert np.array_equal(noisy, noisy_recording())
+    assert len(noisy) == 48_000 and 0.05 < float(np.abs(noisy).max()) < 1.0
