@@ -28,6 +28,7 @@ from ..audio.levels import LevelMeter
 from ..errors import ModelError, OutputError
 from ..names import shown
 from ..settings import Settings
+from .cleaning import Cleaner
 from .plan import PlanError, default_target, plan_targets
 
 if TYPE_CHECKING:
@@ -48,6 +49,11 @@ __all__ = [
 
 Progress = Callable[[int, int], None]
 """Called with the samples per channel done so far, and all there are."""
+
+Clean = Callable[
+    [Iterable["NDArray[np.float32]"], AudioInfo], Iterator["NDArray[np.float32]"]
+]
+"""Makes clean blocks of noisy ones; see `cleaning.Cleaner`."""
 
 
 class Tap(Protocol):
@@ -163,8 +169,10 @@ def denoise_file(
     substitute: bool = True,
     link_channels: bool = False,
     loudness: float | str | None = None,
+    two_pass: bool = False,
     progress: Progress | None = None,
     tap: Tap | None = None,
+    clean: Clean | None = None,
 ) -> FileResult:
     """Denoise one file into another.
 
@@ -192,10 +200,16 @@ def denoise_file(
         One gain for all channels, so that the stereo image does not move.
     loudness
         Bring the result to this loudness in LUFS, or ``"keep"`` that of the input.
+    two_pass
+        Hear it backwards too and take the mean: better, at a little more than twice
+        the work.
     progress
         Called after each block.
     tap
         Is handed every block before and after.
+    clean
+        What makes clean blocks of noisy ones, in place of `model`, `settings`,
+        `link_channels` and `two_pass`; as many samples as it is given.
 
     Returns
     -------
@@ -219,8 +233,10 @@ def denoise_file(
                 "itself with -o"
             )
         check_target(output.path, force=force)
-        if model is None or isinstance(model, (str, Path)):
-            model = load_any(model)
+        if clean is None:
+            if model is None or isinstance(model, (str, Path)):
+                model = load_any(model)
+            clean = Cleaner(model, settings or Settings(), link_channels, two_pass)
         rate, channels = info.sample_rate, info.channels
         before, after = LevelMeter(rate, channels), LevelMeter(rate, channels)
         more: dict[str, Any] = {} if loudness is None else {"loudness": loudness}
@@ -230,12 +246,10 @@ def denoise_file(
                 # Figures and pictures are those of the first track.
                 ears = _Ears(before, after, tap, rate) if number == 0 else None
                 blocks = _heard(track, ears, progress)
-                for clean in _denoised(
-                    blocks, model, settings or Settings(), track.info, link_channels
-                ):
+                for block in clean(blocks, track.info):
                     if ears is not None:
-                        ears.after(clean)
-                    writer.write(clean, number)
+                        ears.after(block)
+                    writer.write(block, number)
     first = reader.tracks[0]
     said = [note for track in reader.tracks for note in track.notes]
     notes = [*reader.notes, *said, *([output.note] if output.note else [])]
@@ -287,43 +301,3 @@ def _heard(
         yield block
         if progress is not None:
             progress(track.position, max(track.info.frames, track.position))
-
-
-def _denoised(
-    blocks: Iterable[NDArray[np.float32]],
-    model: StepModel | WholeModel,
-    settings: Settings,
-    info: AudioInfo,
-    link_channels: bool,
-) -> Iterator[NDArray[np.float32]]:
-    """Yield the denoised signal in blocks of shape (n, channels), without lag."""
-    from ..engine import Denoiser
-    from ..offline import WholeModel, denoise_whole
-
-    if isinstance(model, WholeModel):
-        # It hears the end before it does the beginning, so here memory does grow.
-        parts = [block.copy() for block in blocks]
-        yield denoise_whole(
-            np.concatenate(parts),
-            info.sample_rate,
-            model,
-            settings,
-            link_channels=link_channels,
-        )
-        return
-    engine = Denoiser(
-        model,
-        info.sample_rate,
-        info.channels,
-        settings,
-        bulk=True,
-        link_channels=link_channels,
-    )
-    lag = engine.latency_samples
-    for block in blocks:
-        clean = engine.process(block)
-        late = min(lag, len(clean))
-        lag -= late
-        yield clean[late:]
-    # An input shorter than the lag has nothing out yet; the flush holds it all.
-    yield engine.flush().reshape(-1, info.channels)[lag:]

@@ -20,7 +20,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from ..errors import RuntimeMissingError
 
-__all__ = ["Crash", "Done", "Step", "Task", "run_in_processes"]
+__all__ = ["Crash", "Done", "Event", "Step", "Task", "run_in_processes"]
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -7,16 +7,19 @@ import os
 import shutil
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..names import shown
-from .jobs import Crash, Done, Step, run_in_processes
+from .jobs import Crash, Done, Event, Step, run_in_processes
 from .journal import Journal, job_key
 from .journals import Journals, clean, name_in, place_of
 from .plan import Job
 from .remote import Remote, clean_workplaces
 from .task import Denoise, Options, Outcome, Work, failed
 from .urls import is_remote
+
+if TYPE_CHECKING:
+    from .cluster import Cluster
 
 __all__ = ["Batch", "Options", "Outcome"]
 
@@ -40,6 +43,8 @@ class Batch:
         Stop at the first failure.
     watch
         Called with a job and its share done, from 0 to 1, now and then.
+    cluster
+        Where it runs, in place of `processes`.
 
     Attributes
     ----------
@@ -58,8 +63,9 @@ class Batch:
         resume: bool = False,
         fail_fast: bool = False,
         watch: Callable[[Job, float], None] | None = None,
+        cluster: Cluster | None = None,
     ) -> None:
-        self._jobs, self._options = jobs, options
+        self._jobs, self._options, self._cluster = jobs, options, cluster
         self._processes = max(1, min(processes, len(jobs)))
         self._resume, self._fail_fast = resume, fail_fast
         self._watch = watch or (lambda job, share: None)
@@ -140,9 +146,15 @@ class Batch:
             todo.append(Work(number, job, key, force))
 
     def _results(self, todo: list[Work]) -> Generator[tuple[Work, Outcome], None, None]:
-        task = Denoise(self._options)
         if not todo:
             return
+        if self._cluster is not None:
+            begun, resume = self._begun(todo), self._resume
+            yield from self._heeded(
+                self._cluster.run(self._options, begun, resume=resume)
+            )
+            return
+        task = Denoise(self._options)
         if self._processes == 1:
             task.prepare()
             for work in self._begun(todo):
@@ -153,7 +165,13 @@ class Batch:
 
                 yield work, task.run(work, progress)
             return
-        events = run_in_processes(task, self._begun(todo), self._processes)
+        yield from self._heeded(
+            run_in_processes(task, self._begun(todo), self._processes)
+        )
+
+    def _heeded(
+        self, events: Generator[Event[Work, Outcome], None, None]
+    ) -> Generator[tuple[Work, Outcome], None, None]:
         with contextlib.closing(events):
             for event in events:
                 if isinstance(event, Step):

@@ -12,7 +12,7 @@ from ..errors import EXIT_INPUT, OutputError, StreamDenoiseError
 from ..names import shown
 from ..settings import Settings
 from ..show.sketch import Sketches
-from .file import FileResult, denoise_file, load_any
+from .file import Clean, FileResult, denoise_file, load_any
 from .plan import Job
 from .remote import Remote, workplace
 from .urls import is_remote
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..model import StepModel
     from ..offline import WholeModel
 
-__all__ = ["Denoise", "Options", "Outcome", "Work", "failed"]
+__all__ = ["Denoise", "Options", "Outcome", "Work", "failed", "make_room"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Options:
         Write a picture beside each result, ``NAME.EXT.png``.
     thumbnail
         Return a small picture with each outcome.
-    link_channels, loudness
+    link_channels, loudness, two_pass
         As for `batch.denoise_file`.
     """
 
@@ -51,14 +51,18 @@ class Options:
     thumbnail: bool = False
     link_channels: bool = False
     loudness: float | str | None = None
+    two_pass: bool = False
 
     def shape(self, model_sha: str) -> dict[str, Any]:
         """Return all that decides what a result sounds like, as plain values."""
+        # Only if it is on: journals of before two passes stay good.
+        passes = {"two_pass": True} if self.two_pass else {}
         return {
             "settings": asdict(self.settings),
             "model": model_sha,
             "link_channels": self.link_channels,
             "loudness": self.loudness,
+            **passes,
         }
 
 
@@ -108,10 +112,18 @@ class Work:
 
 
 class Denoise:
-    """The task of a worker: a model, loaded once, and one file after the other."""
+    """The task of a worker: a model, loaded once, and one file after the other.
 
-    def __init__(self, options: Options) -> None:
-        self._options = options
+    Parameters
+    ----------
+    options
+        What is done with each file.
+    clean
+        What takes the place of the model, see `denoise_file`.
+    """
+
+    def __init__(self, options: Options, clean: Clean | None = None) -> None:
+        self._options, self._clean = options, clean
         self._model: StepModel | WholeModel | None = None
         self._remote: Remote | None = None
 
@@ -142,13 +154,13 @@ class Denoise:
     def _do(self, work: Work, progress: Callable[[int, int], None]) -> Outcome:
         job, options = work.job, self._options
         if not is_remote(job.source) and not is_remote(job.target):
-            _make_room(job)
+            make_room(job)
             source, target = Path(job.source), Path(job.target)
             return self._one(work, source, target, progress, force=work.force)
         if is_remote(job.target):
             self._client().check_target(job.target, force=work.force)
         else:
-            _make_room(job)
+            make_room(job)
         with workplace() as folder:
             source = Path(job.source)
             if is_remote(job.source):
@@ -193,8 +205,10 @@ class Denoise:
             substitute=job.substitute,
             link_channels=options.link_channels,
             loudness=options.loudness,
+            two_pass=options.two_pass,
             progress=progress,
             tap=tap,
+            clean=self._clean,
         )
         plot = ""
         if tap is not None and options.plot:
@@ -229,7 +243,7 @@ def failed(job: Job, error: str, code: int = EXIT_INPUT) -> Outcome:
     return Outcome(job, "failed", error=error, exit_code=code)
 
 
-def _make_room(job: Job) -> None:
+def make_room(job: Job) -> None:
     """Make the folder of a result, unless it would lie outside of ``-o``."""
     if not job.root:
         return

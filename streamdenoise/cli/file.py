@@ -29,6 +29,7 @@ from .common import (
 )
 
 if TYPE_CHECKING:
+    from ..batch.cluster import Cluster
     from ..batch.collect import Collected
     from ..batch.plan import Job
     from ..batch.remote import Remote
@@ -81,6 +82,24 @@ def _loudness(
     help="Files at a time, each in a process of its own; 0: one for each core.",
 )
 @click.option(
+    "--two-pass",
+    is_flag=True,
+    help="Hear each file backwards too and take the mean: better, twice the time.",
+)
+@click.option(
+    "--cluster",
+    metavar="ADDRESS|local",
+    help="Run on a Dask scheduler (tcp://HOST:8786), or on one here with --jobs "
+    "processes.",
+)
+@click.option(
+    "--split",
+    type=click.FloatRange(0),
+    default=0,
+    metavar="MINUTES",
+    help="With --cluster: cut files that are longer into pieces.  [default: do not]",
+)
+@click.option(
     "--resume",
     is_flag=True,
     help="Go on after an interruption: skip what is done, redo what has changed.",
@@ -112,6 +131,9 @@ def file(
     link_channels: bool,
     loudness: float | str | None,
     jobs: int,
+    two_pass: bool,
+    cluster: str | None,
+    split: float,
     resume: bool,
     fail_fast: bool,
     force: bool,
@@ -132,6 +154,7 @@ def file(
     streamdenoise file *.wav -o clean              makes clean/NAME.wav
     streamdenoise file -r talks -o clean -j 4      a whole tree, four at a time
     streamdenoise file -r talks -o clean --resume  goes on where it was stopped
+    streamdenoise file -r talks -o clean --cluster tcp://head:8786
     find . -name '*.wav' -print0 | streamdenoise file -0 - -o clean
     """  # noqa: D301
     from ..batch.plan import make_jobs
@@ -151,7 +174,9 @@ def file(
         thumbnail=report is not None,
         link_channels=link_channels,
         loudness=loudness,
+        two_pass=two_pass,
     )
+    place = _cluster(cluster, jobs, split)
     for note in collected.notes:
         warn(note)
     with stop_on_sigterm(), BatchProgress(planned) as progress:
@@ -162,6 +187,7 @@ def file(
             resume=resume,
             fail_fast=fail_fast,
             watch=progress.step,
+            cluster=place,
         )
         if dry_run:
             _tell_plan(batch, as_json)
@@ -202,6 +228,21 @@ def _remote() -> Remote:
     from ..batch.remote import Remote
 
     return Remote()
+
+
+def _cluster(address: str | None, jobs: int, split: float) -> Cluster | None:
+    if address is None:
+        if split:
+            raise click.UsageError("--split is for --cluster; add --cluster local")
+        return None
+    if address != "local" and jobs != 1:
+        raise click.UsageError(
+            "--jobs is for this computer: a cluster has the workers that were started "
+            "for it; leave it out"
+        )
+    from ..batch.cluster import Cluster
+
+    return Cluster(address, workers=jobs or os.cpu_count() or 1, split=split)
 
 
 def _into_folder(output: str | None, several: bool, inputs: tuple[str, ...]) -> bool:

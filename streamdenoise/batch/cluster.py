@@ -1,0 +1,307 @@
+"""A batch on a Dask cluster: files, or pieces of long ones, are its tasks.
+
+The client hands out a bounded number of tasks, hears of what is done, and puts results
+in place; the scheduler gives the tasks of a lost worker to another. Only this module
+and `onworker` know of Dask, and import it when they are used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import secrets
+import time
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from ..errors import RuntimeMissingError, StreamDenoiseError
+from . import onworker
+from .clustercheck import check_workers, connect, unseen
+from .jobs import Crash, Done, Step
+from .pieces import Piece, plan_pieces
+from .staging import Staging
+from .task import Options, Outcome, Work, failed
+from .urls import is_remote
+
+if TYPE_CHECKING:
+    from .jobs import Event
+
+__all__ = ["Cluster"]
+
+_WAIT: Final = 0.5
+_NOBODY_SECONDS: Final = 60.0
+_LOOK_SECONDS: Final = 5.0
+_AHEAD: Final = 2
+_BYTES_PER_SECOND: Final = 500
+
+
+@dataclass
+class _Flight:
+    """A file that is under way."""
+
+    work: Work
+    staged: Work
+    pieces: list[Piece] = field(default_factory=list)
+    waiting: int = 0
+    futures: list[Any] = field(default_factory=list)
+    shares: dict[int, float] = field(default_factory=dict)
+
+    @property
+    def share(self) -> float:
+        """How far it is; joining the pieces counts as much as one of them."""
+        return min(sum(self.shares.values()) / (len(self.pieces) + 1), 1.0)
+
+
+class Cluster:
+    """Where a batch runs: a scheduler, and how long files are cut.
+
+    Parameters
+    ----------
+    address
+        Of the scheduler, such as ``tcp://host:8786``, or ``local``: processes here.
+    workers
+        Processes of ``local``.
+    split
+        Minutes from which on a file is cut into pieces; 0: never.
+    """
+
+    def __init__(self, address: str, *, workers: int = 1, split: float = 0.0) -> None:
+        self._address, self._workers, self._split = address, workers, split
+
+    def run(
+        self, options: Options, items: Iterator[Work], *, resume: bool = False
+    ) -> Generator[Event[Work, Outcome], None, None]:
+        """Do work on the cluster; yield what happens, as `jobs.run_in_processes` does.
+
+        Closing the generator cancels what is under way.
+
+        Raises
+        ------
+        RuntimeMissingError
+            If there is no cluster to run on, or one that cannot do this.
+        """
+        staging = Staging(resume)
+        with contextlib.ExitStack() as stack:
+            client = stack.enter_context(connect(self._address, self._workers))
+            stack.callback(staging.remove)
+            yield from _Run(client, options, staging, self._split).events(items)
+
+
+class _Run:
+    """One batch on a connected client."""
+
+    def __init__(
+        self, client: Any, options: Options, staging: Staging, split: float
+    ) -> None:
+        self._client, self._options, self._staging = client, options, staging
+        self._split = split
+        self._id = secrets.token_hex(8)
+        self._news: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+        self._flights: dict[int, _Flight] = {}
+        self._of: dict[str, tuple[_Flight, int]] = {}
+        self._looked = self._alive = time.monotonic()
+        self._room = 1
+        self._steps = 0
+        self._hop_of: Any = None
+        if split:
+            self._steps, self._hop_of = _grid(options)
+
+    def events(self, items: Iterator[Work]) -> Generator[Event[Work, Outcome]]:
+        client = self._client
+        client.subscribe_topic(onworker.TOPIC, self._hear)
+        try:
+            checked = False
+            for work in items:
+                if not checked:
+                    check_workers(client, self._options.model, work.job.source)
+                    self._count_workers()
+                    checked = True
+                yield from self._begin(work)
+                while len(self._of) >= self._room:
+                    yield from self._next()
+            while self._flights:
+                yield from self._next()
+        finally:
+            with contextlib.suppress(Exception):
+                client.unsubscribe_topic(onworker.TOPIC)
+                futures = [f for one in self._flights.values() for f in one.futures]
+                if futures:
+                    client.cancel(futures, force=True)
+
+    # Handing out ------------------------------------------------------------------
+
+    def _begin(self, work: Work) -> Iterator[Event[Work, Outcome]]:
+        try:
+            flight = _Flight(work, self._staging.staged(work))
+        except StreamDenoiseError as error:
+            yield Done(work, failed(work.job, str(error), error.exit_code))
+            return
+        self._flights[work.number] = flight
+        flight.pieces = self._pieces(flight.staged)
+        if not flight.pieces:
+            self._submit(flight, 0, onworker.whole_file)
+        flight.waiting = len(flight.pieces)
+        for number, piece in enumerate(flight.pieces):
+            self._submit(flight, number, onworker.work_piece, number, piece)
+
+    def _pieces(self, work: Work) -> list[Piece]:
+        job = work.job
+        if not self._split or is_remote(job.source) or is_remote(job.target):
+            return []
+        path = Path(job.source)
+        with contextlib.suppress(OSError):
+            # Not every header need be opened to find the few long files.
+            if path.stat().st_size > self._split * 60 * _BYTES_PER_SECOND:
+                return plan_pieces(path, self._split, self._steps, self._hop_of)
+        return []
+
+    def _submit(self, flight: _Flight, part: int, what: Any, *args: Any) -> None:
+        key = f"streamdenoise-{self._id}-{flight.work.number}-{secrets.token_hex(4)}"
+        future = self._client.submit(
+            what,
+            self._options,
+            flight.staged,
+            self._id,
+            *args,
+            key=key,
+            pure=False,
+            # A file that was begun is to be finished before others are begun.
+            priority=10 if what is onworker.join_pieces else 0,
+        )
+        flight.futures.append(future)
+        self._of[key] = (flight, part)
+        future.add_done_callback(lambda done: self._news.put(("done", done)))
+
+    # Hearing of it ----------------------------------------------------------------
+
+    def _hear(self, event: tuple[float, Any]) -> None:
+        self._news.put(("event", event[1]))
+
+    def _next(self) -> Iterator[Event[Work, Outcome]]:
+        try:
+            kind, what = self._news.get(timeout=_WAIT)
+        except queue.Empty:
+            self._count_workers()
+            return
+        if kind == "event":
+            yield from self._stepped(what)
+            return
+        flight, part = self._of.pop(what.key, (None, 0))
+        if flight is not None:
+            flight.futures.remove(what)
+            yield from self._finished(flight, part, what)
+        self._count_workers()
+
+    def _stepped(self, message: Any) -> Iterator[Event[Work, Outcome]]:
+        flight = self._flights.get(message.get("number", -1))
+        if flight is not None and message.get("run") == self._id:
+            flight.shares[message["part"]] = float(message["share"])
+            yield Step(flight.work, flight.share)
+
+    def _finished(
+        self, flight: _Flight, part: int, future: Any
+    ) -> Iterator[Event[Work, Outcome]]:
+        if future.status != "finished":
+            error = _error_of(future)
+            if _is(error, "PieceError"):
+                self._do_whole(flight)
+                return
+            self._raise_if_general(error)
+            self._land(flight)
+            yield Crash(flight.work, _why(error))
+            return
+        result = future.result()
+        if isinstance(result, Outcome):
+            self._land(flight)
+            outcome = self._staging.settle(flight.work, flight.staged, result)
+            yield Done(flight.work, outcome)
+            return
+        if not flight.waiting:
+            return  # a piece of a file that is done whole by now
+        if result:
+            self._do_whole(flight)
+            return
+        flight.waiting -= 1
+        flight.shares[part] = 1.0
+        yield Step(flight.work, flight.share)
+        if not flight.waiting:
+            pieces = flight.pieces
+            self._submit(flight, len(pieces), onworker.join_pieces, pieces)
+
+    def _do_whole(self, flight: _Flight) -> None:
+        """Give up the pieces; the whole file tells in its own words what is wrong."""
+        if flight.futures:
+            self._client.cancel(flight.futures)
+        flight.waiting, flight.pieces, flight.shares = 0, [], {}
+        self._submit(flight, 0, onworker.whole_file)
+
+    def _land(self, flight: _Flight) -> None:
+        self._flights.pop(flight.work.number, None)
+        if flight.futures:
+            self._client.cancel(flight.futures)
+
+    def _raise_if_general(self, error: BaseException | None) -> None:
+        """Raise for what would befall every other file too."""
+        if error is None:
+            raise RuntimeMissingError(
+                "the connection to the scheduler was lost; when it runs again, go on "
+                "with --resume"
+            )
+        if _is(error, "Unseen"):
+            raise RuntimeMissingError(unseen("a worker", str(error))) from error
+        if isinstance(error, StreamDenoiseError):
+            raise error
+
+    def _count_workers(self) -> None:
+        """Find out now and then how many tasks there is room for."""
+        now = time.monotonic()
+        if now - self._looked < _LOOK_SECONDS and self._room > 1:
+            return
+        self._looked = now
+        if self._client.status != "running":
+            self._raise_if_general(None)
+        threads = sum(self._client.nthreads().values())
+        if threads:
+            self._alive = now
+        elif now - self._alive > _NOBODY_SECONDS:
+            raise RuntimeMissingError(
+                "all workers have left the scheduler; start some, then go on with "
+                "--resume"
+            )
+        self._room = max(_AHEAD * threads, 2)
+
+
+def _grid(options: Options) -> tuple[int, Any]:
+    """Return the hops that a model does at once, and its hop at any sample rate."""
+    from ..model import find_model
+    from .cleaning import unit_of
+
+    card = find_model(options.model)[1]
+    if not card.causal:
+        raise RuntimeMissingError(
+            f"model '{card.name}' hears whole recordings, so none can be cut; leave "
+            "out --split"
+        )
+    return unit_of(1, card.steps), lambda rate: card.stft(rate).hop
+
+
+def _error_of(future: Any) -> BaseException | None:
+    if future.status != "error":
+        return None
+    error: BaseException = future.exception()
+    return error
+
+
+def _is(error: BaseException | None, name: str) -> bool:
+    return type(error).__name__ == name
+
+
+def _why(error: BaseException | None) -> str:
+    if _is(error, "KilledWorker"):
+        return (
+            "the workers that took it were lost one after the other; is there enough "
+            "memory on them?"
+        )
+    return f"this is a bug: {type(error).__name__}: {error}"

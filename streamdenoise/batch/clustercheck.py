@@ -1,0 +1,180 @@
+"""Finding a Dask cluster, and whether its workers can do what they are to do."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from ..errors import RuntimeMissingError, StreamDenoiseError
+from ..names import shown
+from . import onworker
+from .urls import is_remote
+
+__all__ = ["LOCAL", "check_workers", "connect", "unseen"]
+
+LOCAL: Final = "local"
+"""Address of a cluster of processes on this computer."""
+
+_CONNECT_SECONDS: Final = 10
+_WORKER_SECONDS: Final = 30
+_SAME: Final = ("distributed", "dask")
+
+
+@contextlib.contextmanager
+def connect(address: str, workers: int) -> Iterator[Any]:
+    """Give a client of a scheduler; the local one ends with it.
+
+    Parameters
+    ----------
+    address
+        Of a scheduler, or ``local``.
+    workers
+        Processes of ``local``.
+
+    Raises
+    ------
+    RuntimeMissingError
+        If Dask is missing, or no scheduler with workers answers.
+    """
+    try:
+        import distributed  # type: ignore[import-not-found,unused-ignore]
+    except ImportError as error:
+        raise RuntimeMissingError(
+            "--cluster needs Dask; install it with: pip install "
+            f'"streamdenoise[cluster]" ({error})'
+        ) from error
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_quiet())
+        if address == LOCAL:
+            cluster = stack.enter_context(
+                distributed.LocalCluster(
+                    n_workers=workers,
+                    threads_per_worker=1,
+                    dashboard_address=None,
+                    silence_logs=logging.CRITICAL,
+                )
+            )
+            client = distributed.Client(cluster, set_as_default=False)
+        else:
+            client = _client_of(distributed, address)
+        # Before the cluster ends, or it would be looked for again.
+        stack.enter_context(contextlib.closing(client))
+        _wait_for_workers(client, address)
+        yield client
+
+
+def _client_of(distributed: Any, address: str) -> Any:
+    full = address if "://" in address else f"tcp://{address}"
+    try:
+        return distributed.Client(
+            full, timeout=_CONNECT_SECONDS, set_as_default=False, name="streamdenoise"
+        )
+    except (OSError, TimeoutError, ValueError) as error:
+        raise RuntimeMissingError(
+            f"no Dask scheduler answers at {shown(full)}; start one with 'dask "
+            "scheduler' and give the address that it prints, or give --cluster local"
+        ) from error
+
+
+def _wait_for_workers(client: Any, address: str) -> None:
+    try:
+        client.wait_for_workers(1, timeout=_WORKER_SECONDS)
+    except TimeoutError as error:
+        raise RuntimeMissingError(
+            f"the scheduler at {shown(address)} has no workers; start some with 'dask "
+            "worker' on computers that see the files"
+        ) from error
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Dask's own talk off the terminal: what matters is said in one sentence."""
+    logger = logging.getLogger("distributed")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+def check_workers(client: Any, model: str | None, source: str) -> None:
+    """Compare the workers with this process before anything is handed out.
+
+    Parameters
+    ----------
+    client
+        Connected.
+    model
+        Name or path.
+    source
+        The first input.
+
+    Raises
+    ------
+    RuntimeMissingError
+        If one of them has another version, no streamdenoise, another model, or does not
+        see the input.
+    """
+    from .. import __version__
+
+    _check_dask(client)
+    folders = [] if is_remote(source) else [str(Path(source).absolute().parent)]
+    ours = onworker.look(folders, model)
+    answers = client.run(onworker.look, folders, model, on_error="return")
+    for worker, found in answers.items():
+        if isinstance(found, BaseException):
+            raise RuntimeMissingError(
+                f"worker {worker} cannot run streamdenoise ({_short(found)}); install "
+                f"it there: pip install streamdenoise=={__version__}"
+            ) from found
+        if found["version"] != __version__:
+            raise RuntimeMissingError(
+                f"worker {worker} has streamdenoise {found['version']} and this "
+                f"computer {__version__}; install the same version on both"
+            )
+        if found["unseen"]:
+            raise RuntimeMissingError(unseen(f"worker {worker}", found["unseen"]))
+        if found["model"] != ours["model"]:
+            raise RuntimeMissingError(
+                f"worker {worker} has another model, or none, under the name "
+                f"{shown(model or 'of the default')}; put the same file there"
+            )
+
+
+def _check_dask(client: Any) -> None:
+    try:
+        versions = client.get_versions()
+    except StreamDenoiseError:
+        raise
+    except Exception as error:
+        raise RuntimeMissingError(
+            f"the scheduler does not speak as this Dask does ({_short(error)}); "
+            "install the same version of distributed on all computers"
+        ) from error
+    here = versions["client"]["packages"]
+    others = {"the scheduler": versions["scheduler"]}
+    others |= {f"worker {name}": told for name, told in versions["workers"].items()}
+    for who, told in others.items():
+        for package in _SAME:
+            theirs = told["packages"].get(package)
+            if theirs != here[package]:
+                raise RuntimeMissingError(
+                    f"{who} has {package} {theirs} and this computer {here[package]}; "
+                    "install the same version on both"
+                )
+
+
+def unseen(who: str, path: str) -> str:
+    """Say that somebody does not see a path."""
+    return (
+        f"{who} does not see {shown(path)}: put inputs and results on storage that all "
+        "workers mount under the same path, or give addresses (s3://, gs://, https://)"
+    )
+
+
+def _short(error: BaseException) -> str:
+    return shown(" ".join(f"{type(error).__name__}: {error}".split())[:200])

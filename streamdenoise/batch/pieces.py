@@ -1,0 +1,251 @@
+"""A long recording in pieces: denoised apart from each other, joined without a seam.
+
+A piece hears `RUN_IN` seconds of sound before it that are thrown away, so that the
+model knows the noise and the level when the piece begins, and begins on the same frames
+as the whole would. Its first second is faded into the end of the piece before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from ..audio.file import AudioInfo, AudioReader
+from ..audio.sniff import is_container
+from ..audio.target import PartFile
+from ..errors import AudioFormatError, StreamDenoiseError
+from .cleaning import BACK_RUN_IN, Cleaner, fade_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+__all__ = ["RUN_IN", "Joined", "Piece", "PieceError", "do_piece", "plan_pieces"]
+
+RUN_IN: Final = 20.0
+"""Seconds that a piece hears before it begins; see ``docs/scale.md`` for why."""
+
+_FADE: Final = 1.0
+_FEWEST_SECONDS: Final = 60.0
+
+
+class PieceError(StreamDenoiseError):
+    """The recording is not what it was planned as, so it must be done whole."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a recording, in samples per channel.
+
+    Attributes
+    ----------
+    begin
+        Where reading begins, `RUN_IN` before.
+    start
+        First sample of the result; the first `fade` of them lie before the seam.
+    fade
+        How long the piece before is faded into this one.
+    stop
+        End of the result; None is the end of the recording.
+    end
+        Where reading ends; None is the end of the recording.
+    """
+
+    begin: int
+    start: int
+    fade: int
+    stop: int | None
+    end: int | None
+
+
+def plan_pieces(
+    path: Path, minutes: float, steps: int, hop_of: Callable[[int], int]
+) -> list[Piece]:
+    """Cut a recording into pieces of about `minutes`.
+
+    Parameters
+    ----------
+    path
+        A local file.
+    minutes
+        Longest piece.
+    steps
+        Hops that the model does at once.
+    hop_of
+        Returns the hop at a sample rate.
+
+    Returns
+    -------
+    list of Piece
+        Empty if it is done whole: too short, or of a kind that has no samples to go to,
+        or with a header that does not tell the truth.
+    """
+    most = max(minutes * 60.0, _FEWEST_SECONDS)
+    if is_container(path):
+        return []
+    try:
+        with AudioReader(path) as reader:
+            info, notes = reader.info, reader.notes
+            if info.seconds <= most or notes:
+                return []
+            reader.seek(info.frames - 1)
+            reader.seek(0)
+    except StreamDenoiseError:
+        return []  # the whole will say what is wrong with it
+    unit = hop_of(info.sample_rate) * max(steps, 1)
+    return _cut(info.frames, info.sample_rate, most, unit)
+
+
+def _cut(frames: int, rate: int, most: float, unit: int) -> list[Piece]:
+    count = -(-frames // round(most * rate))
+    length = -(-frames // (count * unit)) * unit
+    seams = [*range(length, frames, length), None]
+    fade, run_in = round(_FADE * rate), round(RUN_IN * rate)
+    after = max(unit, round(BACK_RUN_IN * rate))
+    pieces, start = [], 0
+    for seam in seams:
+        first = start == 0
+        begin = max(0, start - fade - run_in) // unit * unit
+        end = None if seam is None else -(-(seam + after) // unit) * unit
+        pieces.append(
+            Piece(
+                begin, start - (0 if first else fade), 0 if first else fade, seam, end
+            )
+        )
+        start = seam or frames
+    return pieces
+
+
+def do_piece(
+    source: Path,
+    piece: Piece,
+    target: Path,
+    clean: Cleaner,
+    progress: Callable[[int, int], None],
+) -> None:
+    """Denoise one piece into a file of bare float32 samples.
+
+    Parameters
+    ----------
+    source
+        The recording.
+    piece
+        From `plan_pieces`.
+    target
+        The file; it appears complete or not at all, and replaces what was there.
+    clean
+        Does the work.
+    progress
+        Called with samples done and all samples.
+
+    Raises
+    ------
+    StreamDenoiseError
+        If the recording is not what it was planned as, or writing fails.
+    """
+    part = PartFile(target, force=True)
+    try:
+        with AudioReader(source) as reader, part.path.open("wb") as file:
+            reader.seek(piece.begin)
+            blocks = _between(reader, piece, progress)
+            at = piece.begin
+            for block in clean(blocks, reader.info):
+                first, last = max(piece.start - at, 0), len(block)
+                if piece.stop is not None:
+                    last = min(last, piece.stop - at)
+                at += len(block)
+                if last > first:
+                    np.ascontiguousarray(block[first:last], np.float32).tofile(file)
+        if piece.stop is not None and at < piece.stop:
+            raise PieceError("the recording is shorter than its header says")
+        part.place()
+    except OSError as error:
+        raise part.failure(error) from error
+    finally:
+        part.discard()
+
+
+def _between(
+    reader: AudioReader, piece: Piece, progress: Callable[[int, int], None]
+) -> Iterator[NDArray[np.float32]]:
+    total = (piece.end or reader.info.frames) - piece.begin
+    left = total if piece.end is not None else None
+    for block in reader:
+        if left is not None and len(block) >= left:
+            yield block[:left]
+            return
+        yield block
+        left = None if left is None else left - len(block)
+        progress(reader.position - piece.begin, total)
+
+
+class Joined:
+    """The pieces of a recording as what `denoise_file` takes for a denoiser.
+
+    It hands out the samples of the pieces in place of those that it is given: reading,
+    measuring and writing are those of a recording that is done whole.
+
+    Parameters
+    ----------
+    pieces
+        All of them, in order.
+    paths
+        Their files.
+    """
+
+    def __init__(self, pieces: Sequence[Piece], paths: Sequence[Path]) -> None:
+        self._pieces, self._paths = pieces, paths
+
+    def __call__(
+        self, blocks: Iterable[NDArray[np.float32]], info: AudioInfo
+    ) -> Iterator[NDArray[np.float32]]:
+        """Yield as many samples as come.
+
+        Raises
+        ------
+        PieceError
+            If the pieces have more samples, or fewer.
+        """
+        said = self._all(info.channels)
+        ready = np.zeros((0, info.channels), np.float32)
+        for block in blocks:
+            while len(ready) < len(block):
+                more = next(said, None)
+                if more is None:
+                    raise PieceError("the pieces are shorter than the recording")
+                ready = np.concatenate([ready, more]) if len(ready) else more
+            yield ready[: len(block)]
+            ready = ready[len(block) :]
+        if len(ready) or next(said, None) is not None:
+            raise PieceError("the pieces are longer than the recording")
+
+    def _all(self, channels: int) -> Iterator[NDArray[np.float32]]:
+        tail = np.zeros((0, channels), np.float32)
+        follows = [piece.fade for piece in self._pieces[1:]] + [0]
+        for path, piece, fade in zip(self._paths, self._pieces, follows, strict=True):
+            with path.open("rb") as file:
+                size = path.stat().st_size // (4 * channels)
+                if size < piece.fade + fade or len(tail) != piece.fade:
+                    raise PieceError("a piece is shorter than its seams")
+                if piece.fade:
+                    rise = fade_in(piece.fade)
+                    yield (1 - rise) * tail + rise * _read(file, piece.fade, channels)
+                left = size - piece.fade - fade
+                while left:
+                    count = min(left, 1 << 16)
+                    yield _read(file, count, channels)
+                    left -= count
+                tail = _read(file, fade, channels)
+
+
+def _read(file: Any, count: int, channels: int) -> NDArray[np.float32]:
+    values = np.fromfile(file, np.float32, count * channels)
+    if len(values) < count * channels:
+        raise AudioFormatError("a piece ends too early")
+    block: NDArray[np.float32] = values.reshape(-1, channels)
+    return block
