@@ -64,3 +64,14 @@ def test_the_norm_told_is_the_norm_before_clipping(kind) -> None:
     gradient = np.full((64, 64), 0.5, np.float32)
     step_of(optimizer, (64, 64), gradient)
     assert float(optimizer.gradient_norm) == pytest.approx(32.0, rel=1e-4)
+
+
+@pytest.mark.parametrize("make", [optimizers.NormedAdam, optimizers.NormedMuon])
+def test_matrices_decay_and_biases_do_not(make) -> None:
+    """Without a gradient, an update takes away rate times decay of each matrix."""
+    weights = [keras.Variable(np.ones(s, np.float32)) for s in ((64, 64), (2, 9), (9,))]
+    optimizer = make(1e-2, weight_decay=0.5)
+    optimizer.build(weights)
+    optimizer.apply([keras.ops.zeros(w.shape) for w in weights])
+    for weight, left in zip(weights, (0.995, 0.995, 1.0), strict=True):
+        np.testing.assert_allclose(np.asarray(weight), left, atol=1e-6)

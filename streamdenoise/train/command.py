@@ -43,6 +43,7 @@ RECIPES = ("base", "filter", "tutorial")
 @click.option("--parts", type=int, help="Sequences in a row with states carried.")
 @click.option("--snr-mean", type=float, help="Mean of the mixtures' SNR in dB.")
 @click.option("--snr-weight", type=float, help="Weight of the SNR in the loss.")
+@click.option("--disturbance-weight", type=float, help="Weight of what the ear hears.")
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--every", type=float, default=4.0, help="Minutes between checkpoints.")
 @click.option("--workers", type=int, default=1, help="Mixing processes.")
@@ -109,6 +110,7 @@ def configure(recipe: str, options: dict[str, Any]) -> tuple[Any, Any]:
         if options[name] is not None:
             mix = replace(mix, **{name: options[name]})
     loss = fit.loss
-    if options["snr_weight"] is not None:
-        loss = replace(loss, snr=options["snr_weight"])
+    for name in ("snr", "disturbance"):
+        if options[f"{name}_weight"] is not None:
+            loss = replace(loss, **{name: options[f"{name}_weight"]})
     return net, replace(fit, mix=mix, loss=loss)

@@ -12,9 +12,16 @@ import numpy as np
 from keras import ops
 
 from streamdenoise.constants import GRID_HOP, GRID_WIN
+from streamdenoise.train.disturbance import disturbance
 from streamdenoise.windows import windows
 
 _EPSILON = 1e-9
+_SCALED = 0.05
+"""Root mean square that the loss brings speech to."""
+
+_NEAR_PERFECT = 0.2
+"""Disturbance, in points of PESQ, below which less is not worth more."""
+
 SYNTHESIS_HOPS = 2
 
 
@@ -72,6 +79,8 @@ class LossConfig:
         annoys more than left-over noise.
     snr
         Weight of the signal-to-noise ratio in the time domain, in bels.
+    disturbance
+        Weight of the logarithm of `disturbance`.
     """
 
     exponent: float = 0.3
@@ -79,6 +88,7 @@ class LossConfig:
     complex: float = 30.0
     eaten: float = 0.5
     snr: float = 1.0
+    disturbance: float = 0.0
 
 
 def spectral_loss(
@@ -105,13 +115,17 @@ def spectral_loss(
     power = ops.mean(clean * clean, axis=-1)
     # Without speech the noise sets the scale, so that silence is learned as well.
     reference = ops.maximum(power, 0.2 * ops.mean(noisy * noisy, axis=-1))
-    scale = 0.05 * ops.rsqrt(reference + _EPSILON)
+    scale = _SCALED * ops.rsqrt(reference + _EPSILON)
     whole = planes(clean * scale[:, None])
     target = whole[0][:, lead:], whole[1][:, lead:]
     # Planes of real and imaginary parts: XLA takes three times as long over pairs.
     each = scale[:, None, None]
     estimate = enhanced[..., 0] * each, enhanced[..., 1] * each
     spectral = _compressed_error(config, target, estimate)
+    if config.disturbance:
+        # The logarithm: a tenth less counts the same in a good recording and a bad one.
+        heard = disturbance(target, estimate, _SCALED)
+        spectral = spectral + config.disturbance * ops.log(heard + _NEAR_PERFECT)
     if not config.snr:
         return spectral
     wave = waveform(*estimate)
