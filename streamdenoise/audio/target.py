@@ -16,7 +16,7 @@ from pathlib import Path
 from ..errors import OutputError
 from ..names import shown
 
-__all__ = ["PartFile", "check_target"]
+__all__ = ["PartFile", "check_target", "failure"]
 
 
 def check_target(path: Path, *, force: bool) -> None:
@@ -142,33 +142,40 @@ class PartFile:
                 self.more.pop().unlink()
 
     def failure(self, error: BaseException | None) -> OutputError:
-        """Say why writing failed.
+        """Say why writing failed: see `failure`."""
+        return failure(self.target, error)
 
-        Parameters
-        ----------
-        error
-            What was raised; None where a library only said that it failed.
-        """
-        folder = self.target.parent
-        if isinstance(error, FileNotFoundError):
-            why = f"there is no folder {shown(folder)}; create it first"
-        elif isinstance(error, NotADirectoryError):
-            why = f"{shown(folder)} is no folder"
-        elif isinstance(error, PermissionError):
-            why = f"no permission to write in {shown(folder)}; choose another with -o"
-        elif isinstance(error, OSError) and error.errno not in _FULL:
-            why = error.strerror or str(error)
-        elif isinstance(error, ValueError):
-            why = str(error)
-        elif _free_bytes(folder) < 1 << 20:
-            why = "the disk is full; free some space or choose another folder with -o"
-        else:
-            why = (
-                "the file system refused more data (is the disk full, or is there a "
-                "limit on file sizes?)"
-            )
-        name = shown(self.target)
-        return OutputError(f"cannot write {name}: {why}; nothing was left behind")
+
+def failure(target: Path, error: BaseException | None) -> OutputError:
+    """Say why nothing could be written under a name.
+
+    Parameters
+    ----------
+    target
+        Where the result was to be.
+    error
+        What was raised; None where a library only said that it failed.
+    """
+    folder = target.parent
+    if isinstance(error, FileNotFoundError):
+        why = f"there is no folder {shown(folder)}; create it first"
+    elif isinstance(error, NotADirectoryError):
+        why = f"{shown(folder)} is no folder"
+    elif isinstance(error, PermissionError):
+        why = f"no permission to write in {shown(folder)}; choose another with -o"
+    elif isinstance(error, OSError) and error.errno not in _FULL:
+        why = error.strerror or str(error)
+    elif isinstance(error, ValueError):
+        why = str(error)
+    elif _free_bytes(folder) < 1 << 20:
+        why = "the disk is full; free some space or choose another folder with -o"
+    else:
+        why = (
+            "the file system refused more data (is the disk full, or is there a "
+            "limit on file sizes?)"
+        )
+    name = shown(target)
+    return OutputError(f"cannot write {name}: {why}; nothing was left behind")
 
 
 # Windows knows no EDQUOT.

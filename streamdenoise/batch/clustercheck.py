@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from ..errors import RuntimeMissingError, StreamDenoiseError
+from ..errors import RuntimeMissingError
 from ..names import shown
 from . import onworker
 from .urls import is_remote
@@ -20,6 +21,8 @@ LOCAL: Final = "local"
 
 _CONNECT_SECONDS: Final = 10
 _WORKER_SECONDS: Final = 30
+_ATTEMPTS: Final = 3
+_AGAIN_SECONDS: Final = 1.0
 _SAME: Final = ("distributed", "dask")
 
 
@@ -124,8 +127,7 @@ def check_workers(client: Any, model: str | None, source: str) -> None:
     _check_dask(client)
     folders = [] if is_remote(source) else [str(Path(source).absolute().parent)]
     ours = onworker.look(folders, model)
-    answers = client.run(onworker.look, folders, model, on_error="return")
-    for worker, found in answers.items():
+    for worker, found in _ask(client, folders, model).items():
         if isinstance(found, BaseException):
             raise RuntimeMissingError(
                 f"worker {worker} cannot run streamdenoise ({_short(found)}); install "
@@ -145,11 +147,28 @@ def check_workers(client: Any, model: str | None, source: str) -> None:
             )
 
 
+def _ask(client: Any, folders: list[str], model: str | None) -> dict[str, Any]:
+    """Return what each worker answers; again if one comes or goes meanwhile."""
+    failed = 0
+    while True:
+        try:
+            answers: dict[str, Any] = client.run(
+                onworker.look, folders, model, on_error="return"
+            )
+            return answers
+        except Exception as error:
+            failed += 1
+            if failed == _ATTEMPTS:
+                raise RuntimeMissingError(
+                    f"the workers cannot be asked ({_short(error)}); look at 'dask "
+                    "worker' there, then try again"
+                ) from error
+        time.sleep(_AGAIN_SECONDS)
+
+
 def _check_dask(client: Any) -> None:
     try:
         versions = client.get_versions()
-    except StreamDenoiseError:
-        raise
     except Exception as error:
         raise RuntimeMissingError(
             f"the scheduler does not speak as this Dask does ({_short(error)}); "

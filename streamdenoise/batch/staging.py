@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from ..audio.target import PartFile, check_target
+from ..audio.target import PartFile, check_target, failure
 from ..errors import OutputError
 from ..names import shown
 from .plan import Job
@@ -61,9 +61,7 @@ class Staging:
                         shutil.rmtree(old, ignore_errors=True)
             folder.mkdir()
         except OSError as error:
-            raise OutputError(
-                f"cannot write into {shown(top)}: {error.strerror or error}"
-            ) from error
+            raise failure(Path(job.target), error) from error
         self._folders.add(folder)
         return folder
 
