@@ -35,12 +35,11 @@ WAIT = 120
 class Dask:
     """A scheduler and its workers, each a process of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, env=None) -> None:
         self.folder = folder
         self.workers: list[subprocess.Popen] = []
-        self.scheduler = self.start(
-            "scheduler", "--port", "0", "--dashboard-address", "127.0.0.1:0"
-        )
+        options = ("--port", "0", "--dashboard-address", "127.0.0.1:0")
+        self.scheduler = self.start("scheduler", *options, env=env)
         found = self.line(self.scheduler, r"Scheduler at:\s+(tcp://\S+)")
         self.address = found.replace("0.0.0.0", "127.0.0.1")
 
@@ -179,6 +178,24 @@ def test_long_file_in_pieces(tmp_path, dask, model_arg):
     assert told_of["output"] == str(tmp_path / "out" / "b.flac")
 
 
+def test_a_broken_piece_is_no_loss(tmp_path, dask, model_arg):
+    """What cannot be done in pieces is done whole: with the same result and note."""
+    source = write_noise(tmp_path / "a.flac", 400 * 8000, 8000)
+    data = bytearray(source.read_bytes())
+    begin = len(data) // 4
+    data[begin : begin + 100_000] = bytes(100_000)
+    source.write_bytes(data)
+    args = ("file", source, "--model", model_arg, "--json")
+    here = run(*args, "-o", tmp_path / "here.wav")
+    split = ("--cluster", dask.address, "--split", "1")
+    there = run(*args, "-o", tmp_path / "there.wav", *split)
+    assert here.exit_code == there.exit_code == 0, there.output
+    assert told(here)[0]["notes"] == told(there)[0]["notes"] != []
+    one, two = (tmp_path / name for name in ("here.wav", "there.wav"))
+    assert one.read_bytes() == two.read_bytes()
+    assert everything(tmp_path) == ["a.flac", "here.wav", "there.wav"]
+
+
 def test_a_lost_worker_costs_nothing(tmp_path, dask, model_arg):
     """Its files go to another; each result is right, and written once."""
     from distributed import Client
@@ -283,6 +300,20 @@ def test_workers_that_do_not_fit(tmp_path, tmp_path_factory, model_arg):
             assert result.exit_code == 3, result.output
             assert "cannot run streamdenoise" in result.stderr
     assert not (tmp_path / "a.denoised.wav").exists()
+
+
+def test_scheduler_without_streamdenoise(tmp_path, tmp_path_factory, model_arg):
+    """It unpacks tasks, so it needs the package too; one sentence, nothing done."""
+    if not importlib.util.find_spec("streamdenoise").origin.startswith(str(ROOT)):
+        pytest.skip("streamdenoise is installed, so every scheduler has it")
+    source = write_noise(tmp_path / "a.wav")
+    folder = tmp_path_factory.mktemp("bare")
+    with contextlib.closing(Dask(folder, env={"PYTHONPATH": ""})) as dask:
+        dask.add_worker()
+        result = run("file", source, "--cluster", dask.address)
+    assert result.exit_code == 3, result.output
+    assert "the scheduler cannot load streamdenoise" in result.stderr
+    assert everything(tmp_path) == ["a.wav"]
 
 
 def test_worker_that_does_not_see_the_file(tmp_path, tmp_path_factory, model_arg):

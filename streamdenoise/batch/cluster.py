@@ -12,7 +12,7 @@ import queue
 import secrets
 import time
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -47,6 +47,7 @@ class _Flight:
     waiting: int = 0
     futures: list[Any] = field(default_factory=list)
     shares: dict[int, float] = field(default_factory=dict)
+    begun: float = field(default_factory=time.monotonic)
 
     @property
     def share(self) -> float:
@@ -203,8 +204,8 @@ class _Run:
     def _finished(
         self, flight: _Flight, part: int, future: Any
     ) -> Iterator[Event[Work, Outcome]]:
-        if future.status != "finished":
-            error = _error_of(future)
+        result, error = _result_of(future)
+        if result is None:
             if _is(error, "PieceError"):
                 self._do_whole(flight)
                 return
@@ -212,14 +213,11 @@ class _Run:
             self._land(flight)
             yield Crash(flight.work, _why(error))
             return
-        result = future.result()
         if isinstance(result, Outcome):
             self._land(flight)
             outcome = self._staging.settle(flight.work, flight.staged, result)
-            yield Done(flight.work, outcome)
+            yield Done(flight.work, _timed(outcome, flight))
             return
-        if not flight.waiting:
-            return  # a piece of a file that is done whole by now
         if result:
             self._do_whole(flight)
             return
@@ -232,15 +230,21 @@ class _Run:
 
     def _do_whole(self, flight: _Flight) -> None:
         """Give up the pieces; the whole file tells in its own words what is wrong."""
-        if flight.futures:
-            self._client.cancel(flight.futures)
+        self._forget(flight)
         flight.waiting, flight.pieces, flight.shares = 0, [], {}
         self._submit(flight, 0, onworker.whole_file)
 
     def _land(self, flight: _Flight) -> None:
         self._flights.pop(flight.work.number, None)
+        self._forget(flight)
+
+    def _forget(self, flight: _Flight) -> None:
+        """Cancel what is left of a file, and do not hear of its end."""
         if flight.futures:
             self._client.cancel(flight.futures)
+        for future in flight.futures:
+            self._of.pop(future.key, None)
+        flight.futures.clear()
 
     def _raise_if_general(self, error: BaseException | None) -> None:
         """Raise for what would befall every other file too."""
@@ -262,7 +266,11 @@ class _Run:
         self._looked = now
         if self._client.status != "running":
             self._raise_if_general(None)
-        threads = sum(self._client.nthreads().values())
+        try:
+            threads = sum(self._client.nthreads().values())
+        except OSError:
+            self._raise_if_general(None)
+            raise
         if threads:
             self._alive = now
         elif now - self._alive > _NOBODY_SECONDS:
@@ -287,11 +295,26 @@ def _grid(options: Options) -> tuple[int, Any]:
     return unit_of(1, card.steps), lambda rate: card.stft(rate).hop
 
 
-def _error_of(future: Any) -> BaseException | None:
-    if future.status != "error":
-        return None
-    error: BaseException = future.exception()
-    return error
+def _result_of(future: Any) -> tuple[Any, BaseException | None]:
+    """Return what a task gave, or None and its error; two None: nothing is known."""
+    try:
+        if future.status == "finished":
+            # Fetched from a worker, which may have left since.
+            return future.result(), None
+        return None, future.exception() if future.status == "error" else None
+    except Exception as error:
+        lost = isinstance(error, OSError) or _is(error, "FutureCancelledError")
+        return None, None if lost else error
+
+
+def _timed(outcome: Outcome, flight: _Flight) -> Outcome:
+    """Count the pieces too: the last task knows of its own time only."""
+    if outcome.status != "done" or not flight.pieces:
+        return outcome
+    elapsed = max(time.monotonic() - flight.begun, 1e-9)
+    speed = outcome.result["seconds"] / elapsed
+    times = {"elapsed": round(elapsed, 6), "times_real_time": round(speed, 2)}
+    return replace(outcome, result={**outcome.result, **times})
 
 
 def _is(error: BaseException | None, name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import time
@@ -24,6 +25,8 @@ _WORKER_SECONDS: Final = 30
 _ATTEMPTS: Final = 3
 _AGAIN_SECONDS: Final = 1.0
 _SAME: Final = ("distributed", "dask")
+# Two classes on Python 3.10.
+_TIMEOUTS: Final = (TimeoutError, asyncio.TimeoutError)
 
 
 @contextlib.contextmanager
@@ -64,28 +67,46 @@ def connect(address: str, workers: int) -> Iterator[Any]:
         else:
             client = _client_of(distributed, address)
         # Before the cluster ends, or it would be looked for again.
-        stack.enter_context(contextlib.closing(client))
+        stack.callback(_close, client)
         _wait_for_workers(client, address)
         yield client
 
 
 def _client_of(distributed: Any, address: str) -> Any:
     full = address if "://" in address else f"tcp://{address}"
-    try:
-        return distributed.Client(
-            full, timeout=_CONNECT_SECONDS, set_as_default=False, name="streamdenoise"
-        )
-    except (OSError, TimeoutError, ValueError) as error:
-        raise RuntimeMissingError(
-            f"no Dask scheduler answers at {shown(full)}; start one with 'dask "
-            "scheduler' and give the address that it prints, or give --cluster local"
-        ) from error
+    for left in reversed(range(_ATTEMPTS)):
+        try:
+            return distributed.Client(
+                full,
+                timeout=_CONNECT_SECONDS,
+                set_as_default=False,
+                name="streamdenoise",
+            )
+        except (OSError, *_TIMEOUTS, ValueError) as error:
+            raise RuntimeMissingError(
+                f"no Dask scheduler answers at {shown(full)}; start one with 'dask "
+                "scheduler' and give the address that it prints, or give --cluster "
+                "local"
+            ) from error
+        except Exception as error:  # what Dask takes for granted was not so
+            if not left:
+                raise RuntimeMissingError(
+                    f"the scheduler at {shown(full)} does not take this computer in "
+                    f"({_short(error)}); start it again"
+                ) from error
+        time.sleep(_AGAIN_SECONDS)
+
+
+def _close(client: Any) -> None:
+    # What was done is done, and an error that is under way says more.
+    with contextlib.suppress(Exception):
+        client.close()
 
 
 def _wait_for_workers(client: Any, address: str) -> None:
     try:
         client.wait_for_workers(1, timeout=_WORKER_SECONDS)
-    except TimeoutError as error:
+    except _TIMEOUTS as error:
         raise RuntimeMissingError(
             f"the scheduler at {shown(address)} has no workers; start some with 'dask "
             "worker' on computers that see the files"
@@ -119,12 +140,13 @@ def check_workers(client: Any, model: str | None, source: str) -> None:
     Raises
     ------
     RuntimeMissingError
-        If one of them has another version, no streamdenoise, another model, or does not
-        see the input.
+        If one of them, or the scheduler, has another version or no streamdenoise; if
+        a worker has another model, or does not see the input.
     """
     from .. import __version__
 
     _check_dask(client)
+    _check_scheduler(client)
     folders = [] if is_remote(source) else [str(Path(source).absolute().parent)]
     ours = onworker.look(folders, model)
     for worker, found in _ask(client, folders, model).items():
@@ -147,33 +169,66 @@ def check_workers(client: Any, model: str | None, source: str) -> None:
             )
 
 
+def _check_scheduler(client: Any) -> None:
+    # It unpacks the tasks that it passes on.
+    from .. import __version__
+
+    try:
+        version = client.run_on_scheduler(onworker.version)
+    except OSError as error:
+        raise RuntimeMissingError(
+            f"the connection to the scheduler was lost ({_short(error)})"
+        ) from error
+    except Exception as error:
+        raise RuntimeMissingError(
+            f"the scheduler cannot load streamdenoise ({_short(error)}); install it "
+            f"there: pip install streamdenoise=={__version__}"
+        ) from error
+    if version != __version__:
+        raise RuntimeMissingError(
+            f"the scheduler has streamdenoise {version} and this computer "
+            f"{__version__}; install the same version on both"
+        )
+
+
 def _ask(client: Any, folders: list[str], model: str | None) -> dict[str, Any]:
     """Return what each worker answers; again if one comes or goes meanwhile."""
-    failed = 0
-    while True:
+    for left in reversed(range(_ATTEMPTS)):
+        why = "they have left the scheduler"
+        cause: BaseException | None = None
         try:
             answers: dict[str, Any] = client.run(
                 onworker.look, folders, model, on_error="return"
             )
-            return answers
-        except Exception as error:
-            failed += 1
-            if failed == _ATTEMPTS:
-                raise RuntimeMissingError(
-                    f"the workers cannot be asked ({_short(error)}); look at 'dask "
-                    "worker' there, then try again"
-                ) from error
-        time.sleep(_AGAIN_SECONDS)
+        except Exception as error:  # of Dask itself
+            why, cause = _short(error), error
+        else:
+            # `look` raises no such error of its own: these are lost connections.
+            lost = {w: e for w, e in answers.items() if isinstance(e, OSError)}
+            if answers and not lost:
+                return answers
+            for worker, cause in lost.items():
+                why = f"{worker}: {_short(cause)}"
+        if left:
+            time.sleep(_AGAIN_SECONDS)
+    raise RuntimeMissingError(
+        f"the workers cannot be asked ({why}); look at 'dask worker' there, then try "
+        "again"
+    ) from cause
 
 
 def _check_dask(client: Any) -> None:
-    try:
-        versions = client.get_versions()
-    except Exception as error:
-        raise RuntimeMissingError(
-            f"the scheduler does not speak as this Dask does ({_short(error)}); "
-            "install the same version of distributed on all computers"
-        ) from error
+    for left in reversed(range(_ATTEMPTS)):
+        try:
+            versions = client.get_versions()
+            break
+        except Exception as error:
+            if not left:
+                raise RuntimeMissingError(
+                    f"the scheduler does not speak as this Dask does ({_short(error)});"
+                    " install the same version of distributed on all computers"
+                ) from error
+        time.sleep(_AGAIN_SECONDS)
     here = versions["client"]["packages"]
     others = {"the scheduler": versions["scheduler"]}
     others |= {f"worker {name}": told for name, told in versions["workers"].items()}

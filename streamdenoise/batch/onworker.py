@@ -21,7 +21,15 @@ from .pieces import Joined, Piece, PieceError, do_piece
 from .task import Denoise, Options, Outcome, Work
 from .urls import is_remote
 
-__all__ = ["TOPIC", "Unseen", "join_pieces", "look", "whole_file", "work_piece"]
+__all__ = [
+    "TOPIC",
+    "Unseen",
+    "join_pieces",
+    "look",
+    "version",
+    "whole_file",
+    "work_piece",
+]
 
 TOPIC: Final = "streamdenoise"
 """Of the events by which workers tell how far they are."""
@@ -34,6 +42,13 @@ class Unseen(StreamDenoiseError):
     """A worker does not see what the client sees."""
 
 
+def version() -> str:
+    """Return the version of streamdenoise here."""
+    from .. import __version__
+
+    return __version__
+
+
 def look(folders: list[str], model: str | None) -> dict[str, Any]:
     """Return what a worker is and sees, for the client to compare.
 
@@ -44,13 +59,13 @@ def look(folders: list[str], model: str | None) -> dict[str, Any]:
     model
         Name or path.
     """
-    from .. import __version__
     from ..card import sha256_of
     from ..model import find_model
 
-    found: dict[str, Any] = {"version": __version__, "unseen": "", "model": ""}
+    found: dict[str, Any] = {"version": version(), "unseen": "", "model": ""}
     for folder in folders:
-        if not Path(folder).is_dir():
+        # Never an error: the client takes one for a connection that was lost.
+        if not os.path.isdir(folder):  # noqa: PTH112
             found["unseen"] = folder
             break
     with contextlib.suppress(StreamDenoiseError, OSError):
