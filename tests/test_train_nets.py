@@ -24,6 +24,7 @@ CONFIGS = [
     nets.NetConfig("gain", "simple_rnn", 12, 2),
     nets.NetConfig("filter", "gru", 8, 2, filter_bins=40),
     nets.NetConfig("filter", "lstm", 10, 1, taps=1),
+    nets.NetConfig("filter", "gru", 8, 1, filter_bins=30, floor=0.1),
     nets.NetConfig("tutorial", "lstm", 16, 2, dropout=0.5),
 ]
 
@@ -115,6 +116,29 @@ def test_a_running_level_is_the_same_in_every_loop(frames: int) -> None:
     prior = 60.0 * leak[0] * np.exp(-0.008 / 2.5)
     expected = ((now.T * leak).sum(axis=1) + 0.6 * prior) / (leak.sum() + prior)
     np.testing.assert_allclose(level[-1], expected, rtol=1e-4)
+
+
+def test_a_floor_stays_under_a_voice_and_sinks_without_one() -> None:
+    """With a voice `floor` of what was taken away stays; 6 s later next to nothing."""
+    bare = nets.build(nets.NetConfig("filter", "gru", 8, 1, filter_bins=30))
+    net = nets.with_floor(bare, 0.1)
+    x = spectra(750)
+    y = np.asarray(bare(x))  # Untrained gains are about a half: a voice throughout.
+    np.testing.assert_allclose(net(x), y + 0.1 * (x - y), atol=1e-5)
+    deaf = bare.get_weights()
+    at = next(i for i, w in enumerate(bare.weights) if w.path.endswith("gain/bias"))
+    deaf[at] = deaf[at] - 8.0
+    bare.set_weights(deaf)
+    y, floored = np.asarray(bare(x)), np.asarray(nets.with_floor(bare, 0.1)(x))
+    share = np.linalg.norm((floored - y)[0], axis=(1, 2)) / np.linalg.norm(
+        (x - y)[0], axis=(1, 2)
+    )
+    assert share[0] == pytest.approx(0.1, rel=0.01)
+    assert share[188] == pytest.approx(0.1 / np.e, rel=0.02)
+    assert share[-1] < 0.002
+    assert not np.any(nets.with_floor(bare, 0.1)(np.zeros((1, 9, 257, 2), np.float32)))
+    with pytest.raises(ModelError, match="floor"):
+        nets.with_floor(nets.build(nets.NetConfig("gain", "gru", 8, 1)), 0.1)
 
 
 @pytest.mark.parametrize("kind", ["gain", "filter"])

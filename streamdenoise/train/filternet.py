@@ -25,6 +25,12 @@ USUAL_LEVEL = 0.6
 LEVEL_FLOOR = 0.06
 """Lowest running level: the dither of 16 bits. Quieter sound is not turned up."""
 
+FLOOR_SECONDS = 1.5
+"""Time constant by which the floor sinks once no voice is heard."""
+
+VOICE_SHARE = 0.01
+"""Share of a frame's power that, when let through, counts as a voice (-20 dB)."""
+
 _TINY = 1e-10
 
 
@@ -40,6 +46,10 @@ class FilterNet(SpectralNet):
     harmonics of a voice. Multi-frame filters of this kind are from Mack and Habets,
     "Deep filtering for speech signals" (2020); to put them under the gain, so that
     the gain alone silences, is our choice.
+
+    *Floor.* Loss functions reward silence between words, ears and PESQ do not: pauses
+    of digital black sound cut off. With a `floor`, so much of the noisy frame stays
+    while there is a voice and shortly after; without one it sinks away.
 
     All that a `GainNet` lacks begins at zero, so that one can be grown into this.
     """
@@ -70,6 +80,8 @@ class FilterNet(SpectralNet):
         spec = {**super().state_spec, "level": (2,)}
         if self.config.taps > 1:
             spec["past"] = (self.config.taps - 1, self.config.filter_bins, 2)
+        if self.config.floor:
+            spec["silent"] = (1,)
         return spec
 
     def core(self, x: Any, states: States, training: bool) -> Any:
@@ -93,7 +105,8 @@ class FilterNet(SpectralNet):
         if bins < GRID_BINS:
             low_real = ops.concatenate([low_real, real[..., bins:]], axis=-1)
             low_imag = ops.concatenate([low_imag, imag[..., bins:]], axis=-1)
-        return ops.stack([gain * low_real, gain * low_imag], axis=-1)
+        y = ops.stack([gain * low_real, gain * low_imag], axis=-1)
+        return self._floored(x, y, states) if self.config.floor else y
 
     def _with_past(self, x: Any, states: States) -> tuple[Any, Any]:
         """Return real and imaginary low bins with the past frames in front."""
@@ -112,6 +125,39 @@ class FilterNet(SpectralNet):
         stop = -frames or None
         return lows[0][start:stop], lows[1][start:stop]
 
+    def _floored(self, x: Any, y: Any, states: States) -> Any:
+        """Blend a little of the noisy frames ``[T, B, 257, 2]`` under the enhanced.
+
+        The state is how far the floor has sunk, so that zero begins a stream with it.
+        """
+        heard, kept = ops.sum(x * x, axis=(-2, -1)), ops.sum(y * y, axis=(-2, -1))
+        silent = 1.0 - ops.minimum(kept / (VOICE_SHARE * heard + _TINY), 1.0)
+        keep = math.exp(-HOP_SECONDS / FLOOR_SECONDS)
+
+        def body(old: Any, now: Any) -> tuple[Any, Any]:
+            new = ops.minimum(1.0 - keep + keep * old, now)
+            return new, new
+
+        last, sunk = self._each(body, states["silent"][:, 0], silent)
+        states["silent"] = last[:, None]
+        return y + (self.config.floor * (1.0 - sunk))[..., None, None] * (x - y)
+
+    @staticmethod
+    def _each(body: Any, last: Any, frames: Any) -> tuple[Any, Any]:
+        """Scan over frames, few of them one by one.
+
+        Any other order rounds otherwise, and int8 activations make a visible step of
+        the last bit; `steps` has to agree with `step`.
+        """
+        count = frames.shape[0]
+        if count is None or count > LOOP_LIMIT:
+            return ops.scan(body, last, frames)  # type: ignore[no-any-return]
+        each = []
+        for t in range(count):
+            last, new = body(last, frames[t])
+            each.append(new)
+        return last, ops.stack(each)
+
     def _features(self, real: Any, imag: Any, states: States) -> Any:
         """Return compressed magnitudes over their running mean, ``[T, B, 257]``."""
         loud = ops.exp((COMPRESSION / 2) * ops.log(real * real + imag * imag + _TINY))
@@ -129,19 +175,8 @@ class FilterNet(SpectralNet):
             new = keep * old + pair
             return new, new
 
-        last = states["level"]
         pairs = ops.stack([now, ops.ones_like(now)], axis=-1)
-        frames = now.shape[0]
-        if frames is not None and frames <= LOOP_LIMIT:
-            # Frame by frame here too: any other order rounds otherwise, and int8
-            # activations make a visible step of the last bit.
-            each = []
-            for t in range(frames):
-                last, sums = body(last, pairs[t])
-                each.append(sums)
-            sums = ops.stack(each)
-        else:
-            last, sums = ops.scan(body, last, pairs)
+        last, sums = self._each(body, states["level"], pairs)
         states["level"] = last
         total, count = sums[..., 0], sums[..., 1]
         # What is left of the prior: the count says how long the stream has run.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +160,23 @@ def load(folder: str | Path, name: str | None = None) -> SpectralNet:
         name = "ema" if (folder / "ema.weights.h5").is_file() else "last"
     net.load_weights(folder / f"{name}.weights.h5")
     return net
+
+
+def with_floor(net: SpectralNet, floor: float) -> SpectralNet:
+    """Return a net of the same weights with another floor.
+
+    Raises
+    ------
+    ModelError
+        If a net of its kind has none.
+    """
+    if floor == net.config.floor:
+        return net
+    if net.config.kind != "filter":
+        raise ModelError(f"a net of kind {net.config.kind!r} has no floor")
+    other = build(replace(net.config, floor=floor))
+    other.set_weights(net.get_weights())
+    return other
 
 
 _GATES = {"simple_rnn": 1, "lstm": 4, "gru": 3}

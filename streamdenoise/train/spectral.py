@@ -43,6 +43,9 @@ class NetConfig:
         Share of units dropped while training.
     bidirectional
         Also run backwards in time: an upper bound for files, never live.
+    floor
+        Share of the noisy frame that stays under the voice (``"filter"`` only). Zero
+        while training, where the net would learn to undo it; set on export.
     """
 
     kind: str = "gain"
@@ -53,6 +56,7 @@ class NetConfig:
     filter_bins: int = 96
     dropout: float = 0.0
     bidirectional: bool = False
+    floor: float = 0.0
 
 
 class SpectralNet(keras.Model):  # type: ignore[misc]
