@@ -163,8 +163,20 @@ def test_a_gain_net_grows_into_a_filter_net() -> None:
     grown = nets.grow(small, nets.NetConfig("filter", "gru", 12, 2))
     x = np.full((1, 9, 257, 2), 0.6 ** (1 / 0.3) / np.sqrt(2.0), np.float32)
     np.testing.assert_allclose(np.asarray(grown(x)), np.asarray(small(x)), rtol=1e-4)
-    with pytest.raises(ModelError, match="bins"):
-        nets.grow(grown, nets.NetConfig("filter", "gru", 12, 2, filter_bins=97))
+
+
+def test_a_filter_grows_over_more_bins_and_frames() -> None:
+    """A filter that spans more begins as the one it was, however weights are laid."""
+    small = nets.build(nets.NetConfig("filter", "gru", 12, 2, 2, 20))
+    rng = np.random.default_rng(3)
+    small.set_weights(
+        [w + 0.1 * rng.standard_normal(w.shape) for w in small.get_weights()]
+    )
+    grown = nets.grow(small, nets.NetConfig("filter", "gru", 12, 2, 5, 33))
+    x = spectra(20)
+    np.testing.assert_allclose(np.asarray(grown(x)), np.asarray(small(x)), atol=1e-5)
+    with pytest.raises(ModelError, match="shrink"):
+        nets.grow(grown, small.config)
 
 
 def test_silence_stays_silence_and_finite() -> None:

@@ -11,6 +11,7 @@ import csv
 import hashlib
 import json
 from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -118,7 +119,7 @@ def piece_weights(rows: list[dict[str, Any]]) -> npt.NDArray[np.float64]:
     return weights
 
 
-def build_pack(data: Path, folder: Path) -> dict[str, float]:
+def build_pack(data: Path, folder: Path, jobs: int = 1) -> dict[str, float]:
     """Decode a data folder into a pack.
 
     Parameters
@@ -127,6 +128,8 @@ def build_pack(data: Path, folder: Path) -> dict[str, float]:
         Folder with ``speech``, ``noise`` and ``rir``, each with an ``index.csv``.
     folder
         Where the pack goes.
+    jobs
+        Processes that decode.
 
     Returns
     -------
@@ -149,7 +152,7 @@ def build_pack(data: Path, folder: Path) -> dict[str, float]:
         ("noise", "noise", noise_rows),
         ("rooms", "rir", room_rows),
     ):
-        array, kept = _decode(data / sub, rows)
+        array, kept = _decode(data / sub, rows, jobs)
         np.save(folder / f"{name}.npy", array)
         index[name] = kept
         hours[name] = array.size / GRID_RATE / 3600.0
@@ -163,30 +166,42 @@ def _read_index(folder: Path) -> list[dict[str, Any]]:
 
 
 def _decode(
-    folder: Path, rows: Iterable[dict[str, Any]]
+    folder: Path, rows: Iterable[dict[str, Any]], jobs: int
 ) -> tuple[npt.NDArray[np.int16], list[dict[str, Any]]]:
     """Cut the pieces of an index out of its files, scaled to fit int16."""
+    by_file: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        by_file.setdefault(row["file"], []).append(row)
+    work = [folder / name for name in by_file], list(by_file.values())
+    if jobs > 1:
+        with ProcessPoolExecutor(jobs) as pool:
+            decoded = list(pool.map(_cut, *work))
+    else:
+        decoded = list(map(_cut, *work))
+    parts = [part for file in decoded for part in file]
+    kept = []
+    at = 0
+    for row, part in zip((r for rs in work[1] for r in rs), parts, strict=True):
+        kept.append({**row, "start": at, "length": int(part.size)})
+        at += int(part.size)
+    return np.concatenate(parts), kept
+
+
+def _cut(path: Path, rows: list[dict[str, Any]]) -> list[npt.NDArray[np.int16]]:
+    """Decode one file and cut out its pieces."""
     import soundfile
 
-    parts: list[npt.NDArray[np.int16]] = []
-    kept: list[dict[str, Any]] = []
-    at = 0
-    name, audio = "", np.zeros(0, np.float32)
+    audio, rate = soundfile.read(path, dtype="float32")
+    if rate != GRID_RATE:
+        raise AudioFormatError(
+            f"{path} decodes at {rate} Hz, {GRID_RATE} Hz was "
+            "expected; use a libsndfile that gives Opus at its coded rate"
+        )
+    parts = []
     for row in rows:
-        if row["file"] != name:
-            name = row["file"]
-            audio, rate = soundfile.read(folder / name, dtype="float32")
-            if rate != GRID_RATE:
-                raise AudioFormatError(
-                    f"{folder / name} decodes at {rate} Hz, {GRID_RATE} Hz was "
-                    "expected; use a libsndfile that gives Opus at its coded rate"
-                )
         start = int(row.get("start", 0))
         piece = audio[start : start + int(row.get("length", audio.size))]
         # Lossy coding overshoots full scale on clicks; scaling keeps their shape.
         peak = float(np.max(np.abs(piece), initial=1e-9))
-        piece = piece / max(peak, 1.0)
-        parts.append(np.round(piece * 32767.0).astype(np.int16))
-        kept.append({**row, "start": at, "length": int(piece.size)})
-        at += int(piece.size)
-    return np.concatenate(parts), kept
+        parts.append(np.round(piece / max(peak, 1.0) * 32767.0).astype(np.int16))
+    return parts

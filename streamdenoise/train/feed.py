@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from streamdenoise.constants import GRID_HOP, GRID_RATE
 from streamdenoise.train.data import Pack
 from streamdenoise.train.mix import MixConfig, Mixer
 
@@ -21,6 +22,9 @@ _AHEAD = 3
 
 class Feed:
     """Numbered batches in order, whatever the number of mixing processes.
+
+    Batches lie in memory that both sides map: pickled through a pipe, the batches of
+    a fast device take longer to hand over than to learn from.
 
     Parameters
     ----------
@@ -46,15 +50,27 @@ class Feed:
         # A fresh interpreter: forking a process that holds a backend's threads
         # can leave their locks taken for ever.
         context = multiprocessing.get_context("spawn")
-        self._queues = [context.Queue(_AHEAD) for _ in range(workers)]
+        shape = (_AHEAD, 2, batch, samples_of(mix))
+        shared = [context.RawArray("f", int(np.prod(shape))) for _ in range(workers)]
+        self._slots = [_as_array(memory, shape) for memory in shared]
+        self._ready = [context.Queue() for _ in range(workers)]
+        self._free = [context.Queue() for _ in range(workers)]
+        for free in self._free:
+            for slot in range(_AHEAD):
+                free.put(slot)
         self._turn = 0
+        self._lent: tuple[int, int] | None = None
         self._workers = [
             context.Process(
                 target=_work,
-                args=(queue, pack, mix, batch, seed, first + k, workers),
+                args=(
+                    (shared[k], shape, self._free[k], self._ready[k]),
+                    (pack, mix, batch, seed),
+                    (first + k, workers),
+                ),
                 daemon=True,
             )
-            for k, queue in enumerate(self._queues)
+            for k in range(workers)
         ]
 
     def __enter__(self) -> Feed:
@@ -76,37 +92,54 @@ class Feed:
     def next(self) -> tuple[Audio, Audio]:
         """Return the next batch: noisy and clean, ``[batch, samples]`` each.
 
+        They are views of shared memory, and stay as they are until the next call.
+
         Raises
         ------
         RuntimeError
             If the mixing process has died.
         """
-        queue = self._queues[self._turn]
-        worker = self._workers[self._turn]
-        self._turn = (self._turn + 1) % len(self._queues)
+        if self._lent is not None:
+            number, slot = self._lent
+            self._free[number].put(slot)
+        turn = self._turn
+        self._turn = (turn + 1) % len(self._workers)
         while True:
             try:
-                pair: tuple[Audio, Audio] = queue.get(timeout=20.0)
-                return pair
+                slot = self._ready[turn].get(timeout=20.0)
+                break
             except queues.Empty:
-                if not worker.is_alive():
+                if not self._workers[turn].is_alive():
                     raise RuntimeError(
                         "a mixing process has died; its message is above"
                     ) from None
+        self._lent = turn, slot
+        noisy, clean = self._slots[turn][slot]
+        return noisy, clean
+
+
+def samples_of(mix: MixConfig) -> int:
+    """Return the length of a sequence in samples: whole hops."""
+    return round(mix.seconds * GRID_RATE) // GRID_HOP * GRID_HOP
+
+
+def _as_array(memory: Any, shape: tuple[int, ...]) -> Audio:
+    return np.frombuffer(memory, np.float32).reshape(shape)
 
 
 def _work(
-    queue: Any,
-    pack: Path,
-    mix: MixConfig,
-    batch: int,
-    seed: int,
-    first: int,
-    stride: int,
+    exchange: tuple[Any, tuple[int, ...], Any, Any],
+    what: tuple[Path, MixConfig, int, int],
+    order: tuple[int, int],
 ) -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
+    memory, shape, free, ready = exchange
+    pack, mix, batch, seed = what
+    number, stride = order
+    slots = _as_array(memory, shape)
     mixer = Mixer(Pack.open(pack), mix, seed=seed)
-    number = first
     while True:
-        queue.put(mixer.batch(number, batch))
+        slot = free.get()
+        slots[slot, 0], slots[slot, 1] = mixer.batch(number, batch)
+        ready.put(slot)
         number += stride

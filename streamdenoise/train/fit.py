@@ -34,6 +34,9 @@ _LEAD = GRID_WIN // GRID_HOP - 1
 _STATISTICS = 1_000_000_000
 """Number of the first batch that statistics are measured on: never trained on."""
 
+_AVERAGE_EVERY = 4
+"""Updates between two looks at the weights: fetching them from a device takes time."""
+
 LOG_COLUMNS = (
     "update",
     "minutes",
@@ -289,9 +292,10 @@ class Run:
                 yield noisy, clean
                 continue
             self.model.forget()
-            noisy, clean = (np.pad(x, ((0, 0), (lead, 0))) for x in (noisy, clean))
-            for at in range(0, noisy.shape[1] - lead - size + 1, size):
-                part = slice(at, at + lead + size)
+            silence = ((0, 0), (lead, 0))
+            yield np.pad(noisy[:, :size], silence), np.pad(clean[:, :size], silence)
+            for at in range(size, noisy.shape[1] - size + 1, size):
+                part = slice(at - lead, at + size)
                 yield noisy[:, part], clean[:, part]
 
     def _rate(self, update: int, left: float, decay_minutes: float) -> float:
@@ -307,12 +311,16 @@ class Run:
         self.progress["update"] += 1
         lead = _LEAD * GRID_HOP if isinstance(self.model, CarriedModel) else 0
         self.progress["seconds"] += len(noisy) * (noisy.shape[1] - lead) / GRID_RATE
+        if self.progress["update"] % _AVERAGE_EVERY == 0:
+            self._take_into_average()
+        return loss, norm
+
+    def _take_into_average(self) -> None:
         # A young average must be short, or it lags behind.
         updates = self.progress["update"]
-        decay = min(self.config.ema, updates / (updates + 10.0))
+        decay = min(self.config.ema, updates / (updates + 10.0)) ** _AVERAGE_EVERY
         for mean, weight in zip(self.average, self.net.weights, strict=True):
             mean += (1.0 - decay) * (np.asarray(weight) - mean)
-        return loss, norm
 
     def _checkpoint(
         self, since: float, losses: list[float], norms: list[float], rate: float

@@ -200,20 +200,26 @@ def grow(small: SpectralNet, config: NetConfig) -> SpectralNet:
     Raises
     ------
     ModelError
-        If a layer would have to shrink, or the filter's bins differ.
+        If a layer would have to shrink.
     """
-    if small.config.kind == config.kind == "filter":
-        have, want = small.config.filter_bins, config.filter_bins
-        if have != want:
-            raise ModelError(f"a filter over {have} bins cannot grow to {want} bins")
     net = build(config)
     known = {_name_of(v): np.asarray(v) for v in small.weights}
     for variable in net.weights:
         name = _name_of(variable)
         if name not in known:
             continue
-        gates = _GATES[config.cell] if name.startswith(("rnn_", "back_")) else 1
-        variable.assign(_widened(known[name], np.asarray(variable), gates, name))
+        old, new = known[name], np.asarray(variable)
+        parts = (1,), (1,)
+        if name.startswith(("rnn_", "back_")):
+            parts = (_GATES[config.cell],), (_GATES[config.cell],)
+        elif name.startswith("filter/"):
+            # Taps, then real and imaginary parts, then bins.
+            parts = (small.config.taps, 2), (config.taps, 2)
+        old, new = (
+            w.reshape(*w.shape[:-1], *part, -1)
+            for w, part in zip((old, new), parts, strict=True)
+        )
+        variable.assign(_widened(old, new, name).reshape(variable.shape))
     return net
 
 
@@ -223,13 +229,14 @@ def _name_of(variable: Any) -> str:
     return "/".join(dict.fromkeys((parts[1], parts[-1])))
 
 
-def _widened(old: Any, new: Any, gates: int, name: str) -> Any:
-    """Put a small weight into the leading corner of a large one, gate by gate."""
-    old, new = (w.reshape(*w.shape[:-1], gates, -1) for w in (old, new))
+def _widened(old: Any, new: Any, name: str) -> Any:
+    """Put a small weight into the leading corner of a large one.
+
+    What leads to outputs that were there before and comes from elsewhere is zero.
+    """
     if any(a > b for a, b in zip(old.shape, new.shape, strict=True)):
         raise ModelError(f"{name} would have to shrink: choose a larger net")
-    corner = tuple(slice(0, size) for size in old.shape)
     out = new.copy()
     out[..., : old.shape[-1]] = 0.0
-    out[corner] = old
-    return out.reshape(*out.shape[:-2], -1)
+    out[tuple(slice(0, size) for size in old.shape)] = old
+    return out
