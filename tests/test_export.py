@@ -73,6 +73,24 @@ def test_quantised_file_is_small_and_near(net: nets.SpectralNet) -> None:
     assert len(content) < 0.6 * len(export.convert(net, steps=4))
 
 
+def test_one_large_weight_does_not_make_the_others_coarse() -> None:
+    """Each output has its own step size, in files that old runtimes can load too."""
+    net = nets.build(nets.NetConfig(kind="filter", units=32, layers=1, filter_bins=48))
+    weights = net.get_weights()
+    for weight in weights:
+        if weight.ndim == 2 and min(weight.shape) > 2:
+            weight[:, 3] *= 40.0
+    net.set_weights(weights)
+    errors = [
+        measure_parity(
+            net, export.convert(net, quantised=True, steps=0, levelled=levelled)
+        ).error_db
+        for levelled in (True, False)
+    ]
+    assert errors[0] < errors[1] - 6.0
+    np.testing.assert_array_equal(net.get_weights()[1], weights[1])
+
+
 def test_states_carry_the_names_of_the_net(
     net: nets.SpectralNet, tmp_path: Path
 ) -> None:
@@ -91,6 +109,7 @@ def test_gate_refuses_another_net(net: nets.SpectralNet) -> None:
     """A file with other weights, or with NaN in it, never passes."""
     content = export.convert(net, steps=0)
     other = nets.build(KINDS["gru"])
+    other.set_weights([3.0 * w for w in net.get_weights()])
     with pytest.raises(ModelError, match="does not hold this net"):
         gate(measure_parity(other, content), quantised=False)
     with pytest.raises(ModelError, match="int8"):

@@ -165,6 +165,20 @@ def test_a_gain_net_grows_into_a_filter_net() -> None:
     np.testing.assert_allclose(np.asarray(grown(x)), np.asarray(small(x)), rtol=1e-4)
 
 
+@pytest.mark.parametrize("config", CONFIGS, ids=str)
+def test_a_levelled_net_is_the_same_net(config: nets.NetConfig) -> None:
+    """With its columns at one size a net gives the same outputs, in every loop."""
+    net = nets.build(config)
+    other = nets.levelled(net)
+    kernels = [w for w in other.weights if w.path.endswith("kernel")]
+    assert all(np.max(np.abs(np.asarray(w))) <= 1.0 + 1e-6 for w in kernels)
+    for frames in (1, 4, LOOP_LIMIT + 3):
+        x = spectra(frames)
+        np.testing.assert_allclose(
+            np.asarray(other(x)), np.asarray(net(x)), rtol=1e-3, atol=2e-4
+        )
+
+
 def test_a_filter_grows_over_more_bins_and_frames() -> None:
     """A filter that spans more begins as the one it was, however weights are laid."""
     small = nets.build(nets.NetConfig("filter", "gru", 12, 2, 2, 20))

@@ -32,7 +32,7 @@ def convert(
     *,
     quantised: bool = False,
     steps: int = STEPS_FRAMES,
-    per_channel: bool = False,
+    levelled: bool = True,
 ) -> bytes:
     """Convert a net to the bytes of a ``.tflite`` file.
 
@@ -45,10 +45,10 @@ def convert(
         Store the weights of products as int8 (dynamic range) rather than float32.
     steps
         Frames per call of ``steps``; 0 leaves that signature out.
-    per_channel
-        One scale for each output of a dense layer instead of one for each matrix. A
-        little more exact, but tflite-runtime 2.14, the last one for 32-bit ARM, cannot
-        load it.
+    levelled
+        Give each output of a matrix a step size of its own when quantised. Not by the
+        converter's own way: tflite-runtime 2.14, the last one for 32-bit ARM, cannot
+        load that.
 
     Raises
     ------
@@ -59,6 +59,10 @@ def convert(
         If TensorFlow is not installed.
     """
     keras, tf = backend()
+    if quantised and levelled:
+        from streamdenoise.train import nets
+
+        net = nets.levelled(net)
     archive = keras.export.ExportArchive()
     archive.track(net)
     keys = _add_endpoints(archive, net, steps, tf)
@@ -70,7 +74,7 @@ def convert(
         if quantised:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             flag = "_experimental_disable_per_channel_quantization_for_dense_layers"
-            setattr(converter, flag, not per_channel)
+            setattr(converter, flag, True)
         content = bytes(converter.convert())
     check_size(len(content), net.count_params(), quantised=quantised)
     return content

@@ -9,13 +9,13 @@ import keras
 from keras import ops
 
 from streamdenoise.constants import GRID_BINS, HOP_SECONDS
-from streamdenoise.train.layers import LOOP_LIMIT
+from streamdenoise.train.layers import LOOP_LIMIT, Dense
 from streamdenoise.train.spectral import COMPRESSION, NetConfig, SpectralNet, States
 
 MEMORY_SECONDS = 2.5
 """Time constant of the running level."""
 
-PRIOR_FRAMES = 60
+PRIOR_FRAMES = 30
 """Weight of the usual level at the start of a stream, as a number of frames. Without
 it, the hiss before the first word would look as loud as speech."""
 
@@ -59,7 +59,7 @@ class FilterNet(SpectralNet):
         bins, taps = config.filter_bins, config.taps
         if not 1 <= bins <= GRID_BINS or taps < 1:
             raise ValueError(f"filter of {taps} taps over {bins} bins cannot be made")
-        self.dense_in = keras.layers.Dense(config.units, "relu", name="dense_in")
+        self.dense_in = Dense(config.units, "relu", name="dense_in")
         self.add_stack()
         self.skips = [
             self.add_weight(
@@ -68,9 +68,9 @@ class FilterNet(SpectralNet):
             for i in range(1, config.layers)
         ]
         self.head = keras.layers.TimeDistributed(
-            keras.layers.Dense(GRID_BINS, "sigmoid", name="gain"), name="head"
+            Dense(GRID_BINS, "sigmoid", name="gain"), name="head"
         )
-        self.filter = keras.layers.Dense(
+        self.filter = Dense(
             2 * bins * taps, "tanh", kernel_initializer="zeros", name="filter"
         )
 

@@ -13,7 +13,9 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
+from numpy.typing import NDArray
 
 CELLS = {
     "simple_rnn": keras.layers.SimpleRNNCell,
@@ -28,6 +30,42 @@ sequences are longer, and need the loop that every backend can differentiate."""
 _WRITTEN_OUT = keras.backend.backend() != "tensorflow"
 """Whether `_gru` works here: Keras's scan on TensorFlow packs every step's outputs as
 the carried state is packed."""
+
+
+def product(x: Any, kernel: Any, scales: Any = None) -> Any:
+    """Multiply by a kernel whose columns are to be multiplied by `scales`."""
+    y = ops.matmul(x, kernel)
+    if scales is None:
+        return y
+    # Times a one that depends on the input: the converter would fold what is constant
+    # into the kernel again.
+    one = ops.cast(x[(0,) * len(x.shape)] > -1e30, y.dtype)
+    return y * (one * scales)
+
+
+def columns_of(kernel: Any) -> NDArray[np.float32]:
+    """Return the largest magnitude of each column, and divide the kernel by it."""
+    values = np.asarray(kernel)
+    scales = np.max(np.abs(values), axis=0)
+    scales = np.where(scales > 0.0, scales, 1.0).astype(np.float32)
+    kernel.assign(values / scales)
+    return scales
+
+
+class Dense(keras.layers.Dense):  # type: ignore[misc]
+    """A dense layer whose columns can be brought to one size, as in `Recurrent`."""
+
+    scales: NDArray[np.float32] | None = None
+
+    def level(self) -> None:
+        """Divide each column by its size, to be multiplied by after the product."""
+        self.scales = columns_of(self.kernel)
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        """Return the activated product."""
+        if self.scales is None:
+            return super().call(inputs)
+        return self.activation(product(inputs, self.kernel, self.scales) + self.bias)
 
 
 class Recurrent(keras.layers.Layer):  # type: ignore[misc]
@@ -58,11 +96,23 @@ class Recurrent(keras.layers.Layer):  # type: ignore[misc]
         self.units = units
         self.reverse = reverse
         self.cell = CELLS[cell](units)
+        self.scales: tuple[Any, Any] = None, None
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Create the cell's weights for ``[T, rows, features]``."""
         self.cell.build((None, input_shape[-1]))
         self.built = True
+
+    def level(self) -> None:
+        """Divide the columns of both kernels by their sizes, to be multiplied by later.
+
+        With int8 weights a matrix has one step size, that of its largest weight: this
+        gives each column its own, in runtimes too that know no such thing.
+        """
+        self.scales = (
+            columns_of(self.cell.kernel),
+            columns_of(self.cell.recurrent_kernel),
+        )
 
     @property
     def state_names(self) -> tuple[str, ...]:
@@ -84,13 +134,13 @@ class Recurrent(keras.layers.Layer):  # type: ignore[misc]
         if self.reverse:
             x = ops.flip(x, axis=0)
         frames = x.shape[0]
-        projected = ops.matmul(x, self.cell.kernel) + self._input_bias()
+        projected = product(x, self.cell.kernel, self.scales[0]) + self._input_bias()
         if frames == 1:
             state = self._advance(projected[0], state)
             y = state[0][None]
         elif frames is not None and frames <= LOOP_LIMIT:
             y, state = self._loop(projected, state)
-        elif frames is not None and self.kind == "gru" and _WRITTEN_OUT:
+        elif frames is not None and self._written_out():
             kernel, bias = self.cell.recurrent_kernel, self.cell.bias[1]
             y = _gru(projected, state[0], ops.convert_to_tensor(kernel), bias)
             state = [y[-1]]
@@ -125,15 +175,17 @@ class Recurrent(keras.layers.Layer):  # type: ignore[misc]
         _, y, *state = ops.while_loop(lambda t, *_: t < frames, body, (*start, *state))
         return y, state
 
+    def _written_out(self) -> bool:
+        return _WRITTEN_OUT and self.kind == "gru" and self.scales[1] is None
+
     def _input_bias(self) -> Any:
         return self.cell.bias[0] if self.kind == "gru" else self.cell.bias
 
     def _advance(self, xt: Any, state: list[Any]) -> list[Any]:
         """One time step: projected input and state to the next state."""
+        recurrent = product(state[0], self.cell.recurrent_kernel, self.scales[1])
         if self.kind == "gru":
-            kernel, bias = self.cell.recurrent_kernel, self.cell.bias[1]
-            return [_gru_step(xt, state[0], kernel, bias)[0]]
-        recurrent = ops.matmul(state[0], self.cell.recurrent_kernel)
+            return [_gru_step(xt, state[0], recurrent + self.cell.bias[1])[0]]
         if self.kind == "simple_rnn":
             return [ops.tanh(xt + recurrent)]
         u = self.units
@@ -144,16 +196,14 @@ class Recurrent(keras.layers.Layer):  # type: ignore[misc]
         return [o * ops.tanh(c), c]
 
 
-def _gru_step(
-    xt: Any, state: Any, kernel: Any, bias: Any
-) -> tuple[Any, tuple[Any, ...]]:
+def _gru_step(xt: Any, state: Any, recurrent: Any) -> tuple[Any, tuple[Any, ...]]:
     """Return the next state of a GRU, and what its gradient needs.
 
     That is update, reset, the state's part of the candidate, and the candidate.
-    Arguments are those of `_gru_and_gradient`, for one time step.
+    `recurrent` is the state times its kernel, with its bias; the others are those of
+    `_gru_and_gradient`, for one time step.
     """
     u = state.shape[-1]
-    recurrent = ops.matmul(state, kernel) + bias
     # Gates in Keras's order: update, reset, candidate.
     gates = ops.sigmoid(xt[:, : 2 * u] + recurrent[:, : 2 * u])
     z, r, turned = gates[:, :u], gates[:, u:], recurrent[:, 2 * u :]
@@ -183,7 +233,7 @@ def _gru_and_gradient(
     u = start.shape[-1]
 
     def forward(state: Any, xt: Any) -> tuple[Any, Any]:
-        state, parts = _gru_step(xt, state, kernel, bias)
+        state, parts = _gru_step(xt, state, ops.matmul(state, kernel) + bias)
         return state, (state, *parts)
 
     _, (y, z, r, turned, candidate) = ops.scan(forward, start, projected)
