@@ -225,7 +225,7 @@ def grow(small: SpectralNet, config: NetConfig) -> SpectralNet:
         if name not in known:
             continue
         old, new = known[name], np.asarray(variable)
-        parts = (1,), (1,)
+        parts: tuple[tuple[int, ...], tuple[int, ...]] = (1,), (1,)
         if name.startswith(("rnn_", "back_")):
             parts = (_GATES[config.cell],), (_GATES[config.cell],)
         elif name.startswith("filter/"):
