@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from streamdenoise.train import fit, losses, nets
+from streamdenoise.train import losses, models, nets
 from streamdenoise.train.disturbance import _tables, disturbance
+from streamdenoise.train.fitconfig import FitConfig
 from tests import training  # noqa: F401  (skips where Keras is missing)
 
 LEVEL = 0.05
@@ -76,7 +77,7 @@ def test_gradient_is_finite(kind) -> None:
     noisy = clean + noise * (kind in ("noise alone", "both"))
     net = nets.build(nets.NetConfig("gain", "gru", 8, 1))
     loss = losses.LossConfig(magnitude=0.0, complex=0.0, snr=0.0, disturbance=4.0)
-    model = fit.make_model(net, fit.FitConfig(loss=loss, warmup=1))
+    model = models.make_model(net, FitConfig(loss=loss, warmup=1))
     value = float(model.train_on_batch(noisy, clean))
     norm = float(model.optimizer.gradient_norm)
     assert np.isfinite([value, norm]).all()

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from streamdenoise.errors import StreamDenoiseError
-from streamdenoise.train import fit, losses, nets
+from streamdenoise.train import fit, losses, models, nets
 from streamdenoise.train.data import build_pack
-from streamdenoise.train.fit import FitConfig, Run
+from streamdenoise.train.fit import Run
+from streamdenoise.train.fitconfig import FitConfig
 from streamdenoise.train.mix import MixConfig
 from tests import training
 
@@ -173,8 +174,8 @@ def test_the_tutorial_learns_magnitudes(pack, tmp_path) -> None:
 def test_carried_parts_are_one_long_stream(pack) -> None:
     """Batch after batch with carried states equals the whole sequence at once."""
     net = nets.build(nets.NetConfig("filter", "gru", 8, 2, filter_bins=16))
-    model = fit.make_model(net, replace(FIT, parts=4))
-    lead, part = fit._LEAD * 128, 128 * 40
+    model = models.make_model(net, replace(FIT, parts=4))
+    lead, part = models.LEAD * 128, 128 * 40
     x = np.pad(waves(2, part * 3), ((0, 0), (lead, 0)))
     whole = np.asarray(net(losses.stft(x[:, lead:])))
     for _ in range(2):  # The second time from a state that must be forgotten.
@@ -189,7 +190,7 @@ def test_carried_parts_are_one_long_stream(pack) -> None:
 def test_the_first_window_of_a_part_is_left_out_of_the_loss() -> None:
     """A later part's loss is the loss over its own frames, whatever came before."""
     clean, noise = waves(1, 128 * 60), waves(1, 128 * 60, 1)
-    lead = fit._LEAD
+    lead = models.LEAD
     estimate = np.asarray(losses.stft(clean + noise))
     config = losses.LossConfig(snr=0.0)
     value = losses.spectral_loss(config, clean + noise, clean, estimate[:, lead:], lead)
@@ -226,4 +227,4 @@ def test_states_are_not_carried_where_they_cannot_be() -> None:
     """A net that runs backwards in time says so instead of learning nonsense."""
     net = nets.build(nets.NetConfig("gain", "gru", 8, 1, bidirectional=True))
     with pytest.raises(StreamDenoiseError, match="--parts"):
-        fit.make_model(net, replace(FIT, parts=2))
+        models.make_model(net, replace(FIT, parts=2))

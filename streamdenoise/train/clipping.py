@@ -20,10 +20,11 @@ from keras import ops
 from streamdenoise.constants import GRID_BINS
 from streamdenoise.train import nets
 from streamdenoise.train.data import Pack
-from streamdenoise.train.fit import FitConfig, WaveModel, make_model
+from streamdenoise.train.fitconfig import FitConfig
 from streamdenoise.train.layers import CELLS
 from streamdenoise.train.losses import LossConfig, stft
 from streamdenoise.train.mix import MixConfig, Mixer
+from streamdenoise.train.models import WaveModel, make_model
 from streamdenoise.train.optimizers import NormedSGD
 
 CLIPS: dict[str, dict[str, float | None]] = {

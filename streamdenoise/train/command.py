@@ -76,7 +76,7 @@ def main(run: Path, pack: Path, recipe: str, **options: Any) -> None:
 
 def configure(recipe: str, options: dict[str, Any]) -> tuple[Any, Any]:
     """Return the net and fit configuration of a recipe with options over it."""
-    from streamdenoise.train.fit import FitConfig
+    from streamdenoise.train.fitconfig import FitConfig
     from streamdenoise.train.nets import NetConfig
 
     net = {

@@ -10,26 +10,23 @@ import csv
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 
-from streamdenoise.constants import GRID_HOP, GRID_RATE, GRID_WIN
+from streamdenoise.constants import GRID_HOP, GRID_RATE
 from streamdenoise.errors import StreamDenoiseError
 from streamdenoise.train import nets
 from streamdenoise.train.data import Pack
 from streamdenoise.train.feed import Feed
-from streamdenoise.train.losses import LossConfig, istft, spectral_loss, stft
+from streamdenoise.train.fitconfig import FitConfig
+from streamdenoise.train.losses import istft, spectral_loss, stft
 from streamdenoise.train.mix import MixConfig, Mixer
-from streamdenoise.train.optimizers import NormedAdam, NormedMuon
-
-_LEAD = GRID_WIN // GRID_HOP - 1
-"""Hops that the first window of a later part reaches back."""
+from streamdenoise.train.models import LEAD, CarriedModel, make_model
 
 _STATISTICS = 1_000_000_000
 """Number of the first batch that statistics are measured on: never trained on."""
@@ -48,138 +45,6 @@ LOG_COLUMNS = (
     "valid_si_sdr",
     "valid_si_sdr_gain",
 )
-
-
-@dataclass(frozen=True)
-class FitConfig:
-    """How a net is trained.
-
-    Attributes
-    ----------
-    batch
-        Sequences of one update.
-    optimizer
-        ``"adam"``, or ``"muon"`` for `NormedMuon`.
-    learning_rate, warmup
-        The optimizer's rate, and the updates over which it rises from zero.
-    weight_decay
-        Share of each matrix that an update takes away, times the rate.
-    clipnorm, clipvalue, global_clipnorm
-        Gradient clipping as Keras names it: per weight tensor by norm, by value, or
-        by the norm of all together. ``None`` is off.
-    parts
-        Each mixture is this many times `mix.seconds` long, and is learned from in so
-        many updates, with the net's states carried from one to the next.
-    ema
-        Decay of the averaged weights that are validated and exported.
-    seed
-        Of initial values and of every mixture.
-    mix, loss
-        What is mixed and what is minimised.
-    """
-
-    batch: int = 16
-    optimizer: str = "adam"
-    learning_rate: float = 2e-3
-    warmup: int = 200
-    weight_decay: float | None = None
-    clipnorm: float | None = None
-    clipvalue: float | None = None
-    global_clipnorm: float | None = 3.0
-    parts: int = 1
-    ema: float = 0.995
-    seed: int = 1
-    mix: MixConfig = field(default_factory=MixConfig)
-    loss: LossConfig = field(default_factory=LossConfig)
-
-
-class WaveModel(keras.Model):  # type: ignore[misc]
-    """A net between waveforms and its loss: what `train_on_batch` sees."""
-
-    def __init__(self, net: nets.SpectralNet, loss: LossConfig) -> None:
-        super().__init__()
-        self.net = net
-        self.loss_config = loss
-
-    def call(self, waves: Any, training: bool = False) -> Any:
-        """Enhance ``[B, samples]`` into frames ``[B, T, 257, 2]``."""
-        return self.net(stft(waves), training=training)
-
-    def compute_loss(self, x: Any, y: Any, y_pred: Any, *_: Any, **__: Any) -> Any:
-        """Return the mean loss of a batch of noisy `x` and clean `y`."""
-        return ops.mean(spectral_loss(self.loss_config, x, y, y_pred))
-
-
-class CarriedModel(WaveModel):
-    """A net whose states go on from batch to batch.
-
-    Waveforms have `_LEAD` hops of what came before in front.
-    """
-
-    def __init__(self, net: nets.SpectralNet, loss: LossConfig, batch: int) -> None:
-        super().__init__(net, loss)
-        self.carried = {
-            key: self.add_weight(
-                shape=(batch, *shape), initializer="zeros", trainable=False, name=key
-            )
-            for key, shape in net.state_spec.items()
-        }
-
-    def call(self, waves: Any, training: bool = False) -> Any:
-        """Enhance from the carried states, and keep the states that follow."""
-        states = {k: ops.convert_to_tensor(v) for k, v in self.carried.items()}
-        y, states = self.net.run(stft(waves)[:, _LEAD:], states, training=training)
-        for key, variable in self.carried.items():
-            variable.assign(ops.stop_gradient(states[key]))
-        return y
-
-    def compute_loss(self, x: Any, y: Any, y_pred: Any, *_: Any, **__: Any) -> Any:
-        """Return the mean loss of a batch."""
-        return ops.mean(spectral_loss(self.loss_config, x, y, y_pred, _LEAD))
-
-    def forget(self) -> None:
-        """Go back to the initial states."""
-        for variable in self.carried.values():
-            variable.assign(np.zeros(variable.shape, np.float32))
-
-
-class TutorialModel(WaveModel):
-    """The ancestor's objective: mean squared error of magnitudes in [0, 1]."""
-
-    def call(self, waves: Any, training: bool = False) -> Any:
-        """Estimate scaled magnitudes ``[T, B, bins]``."""
-        x = ops.transpose(stft(waves), (1, 0, 2, 3))
-        states = self.net.zero_states(ops.shape(waves)[0])
-        return self.net.estimate(x, states, training)
-
-    def compute_loss(self, x: Any, y: Any, y_pred: Any, *_: Any, **__: Any) -> Any:
-        """Return the squared error against the clean magnitude."""
-        clean = nets.magnitude(ops.transpose(stft(y), (1, 0, 2, 3)))
-        return ops.mean(ops.square(ops.minimum(clean / self.net.peak, 1.0) - y_pred))
-
-
-def make_model(net: nets.SpectralNet, config: FitConfig) -> WaveModel:
-    """Wrap a net for training and compile it."""
-    if config.parts > 1:
-        if not net.causal or net.config.kind == "tutorial":
-            raise StreamDenoiseError(
-                "states are carried only by our own causal nets; leave --parts out"
-            )
-        model: WaveModel = CarriedModel(net, config.loss, config.batch)
-    elif net.config.kind == "tutorial":
-        model = TutorialModel(net, config.loss)
-    else:
-        model = WaveModel(net, config.loss)
-    make = {"adam": NormedAdam, "muon": NormedMuon}[config.optimizer]
-    optimizer = make(
-        config.learning_rate,
-        weight_decay=config.weight_decay,
-        clipnorm=config.clipnorm,
-        clipvalue=config.clipvalue,
-        global_clipnorm=config.global_clipnorm,
-    )
-    model.compile(optimizer=optimizer)
-    return model
 
 
 class Run:
@@ -285,7 +150,7 @@ class Run:
     def _parts(self, feed: Feed) -> Iterator[tuple[Any, Any]]:
         """Cut mixtures into what one update sees."""
         size = round(self.config.mix.seconds * GRID_RATE) // GRID_HOP * GRID_HOP
-        lead = _LEAD * GRID_HOP
+        lead = LEAD * GRID_HOP
         while True:
             noisy, clean = feed.next()
             if not isinstance(self.model, CarriedModel):
@@ -309,7 +174,7 @@ class Run:
         loss = float(self.model.train_on_batch(noisy, clean))
         norm = float(self.model.optimizer.gradient_norm)
         self.progress["update"] += 1
-        lead = _LEAD * GRID_HOP if isinstance(self.model, CarriedModel) else 0
+        lead = LEAD * GRID_HOP if isinstance(self.model, CarriedModel) else 0
         self.progress["seconds"] += len(noisy) * (noisy.shape[1] - lead) / GRID_RATE
         if self.progress["update"] % _AVERAGE_EVERY == 0:
             self._take_into_average()

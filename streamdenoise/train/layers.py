@@ -243,9 +243,7 @@ def _gru_and_gradient(
         state, parts = _gru_step(xt, state, ops.matmul(state, kernel) + bias)
         return state, (state, *parts)
 
-    _, (y, z, r, turned, candidate) = ops.scan(
-        forward, start, projected, unroll=unroll
-    )
+    _, (y, z, r, turned, candidate) = ops.scan(forward, start, projected, unroll=unroll)
 
     def backward(*args: Any, upstream: Any = None) -> tuple[Any, ...]:
         dy = args[0] if upstream is None else upstream

@@ -1,0 +1,51 @@
+"""How a net is trained: one frozen dataclass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from streamdenoise.train.losses import LossConfig
+from streamdenoise.train.mix import MixConfig
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """How a net is trained.
+
+    Attributes
+    ----------
+    batch
+        Sequences of one update.
+    optimizer
+        ``"adam"``, or ``"muon"`` for `NormedMuon`.
+    learning_rate, warmup
+        The optimizer's rate, and the updates over which it rises from zero.
+    weight_decay
+        Share of each matrix that an update takes away, times the rate.
+    clipnorm, clipvalue, global_clipnorm
+        Gradient clipping as Keras names it: per weight tensor by norm, by value, or
+        by the norm of all together. ``None`` is off.
+    parts
+        Each mixture is this many times `mix.seconds` long, and is learned from in so
+        many updates, with the net's states carried from one to the next.
+    ema
+        Decay of the averaged weights that are validated and exported.
+    seed
+        Of initial values and of every mixture.
+    mix, loss
+        What is mixed and what is minimised.
+    """
+
+    batch: int = 16
+    optimizer: str = "adam"
+    learning_rate: float = 2e-3
+    warmup: int = 200
+    weight_decay: float | None = None
+    clipnorm: float | None = None
+    clipvalue: float | None = None
+    global_clipnorm: float | None = 3.0
+    parts: int = 1
+    ema: float = 0.995
+    seed: int = 1
+    mix: MixConfig = field(default_factory=MixConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
