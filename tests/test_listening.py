@@ -31,7 +31,7 @@ def test_a_page_holds_all_versions_of_all_pairs(tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     seen = []
     listening_page(
-        tmp_path / "set", ["base"], page, progress=lambda *at: seen.append(at)
+        tmp_path / "set", ["pi"], page, progress=lambda *at: seen.append(at)
     )
     text = page.read_text(encoding="utf-8")
     assert text.count("<article") == 2 and text.count("<audio") == 6
@@ -39,4 +39,4 @@ def test_a_page_holds_all_versions_of_all_pairs(tmp_path: Path) -> None:
     assert seen == [(1, 2), (2, 2)]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["page.html", "set"]
     with pytest.raises(OutputError):
-        listening_page(tmp_path / "set", ["base"], page)
+        listening_page(tmp_path / "set", ["pi"], page)

@@ -97,7 +97,7 @@ def test_a_broken_promise_is_found(broken: IdentityModel, check: str) -> None:
 
 def test_the_command_lists_and_judges(model: StepModel, tmp_path: Path) -> None:
     """JSON on stdout, exit code 0; a file that is no model ends in one sentence."""
-    args = ["models", "check", "base", "--steps", "100", "--json"]
+    args = ["models", "check", "pi", "--steps", "100", "--json"]
     run = CliRunner().invoke(cli, args)
     assert run.exit_code == 0, run.output
     answer = json.loads(run.stdout)

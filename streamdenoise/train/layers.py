@@ -40,13 +40,16 @@ the carried state is packed."""
 def product(x: Any, kernel: Any, scales: Any = None) -> Any:
     """Multiply by a kernel whose columns are to be multiplied by `scales`."""
     y = ops.matmul(x, kernel)
-    if scales is None:
-        return y
-    # Times a one that depends on the input: the converter would fold what is constant
-    # into the kernel again.
+    return y if scales is None else y * _unfolded(scales, x)
+
+
+def _unfolded(scales: Any, x: Any) -> Any:
+    """Return scales times a one that depends on the input.
+
+    The converter would fold what is constant into the kernel again.
+    """
     first = x[tuple([slice(0, 1)] * len(x.shape))]
-    one = ops.minimum(ops.maximum(first, 1.0), 1.0)
-    return y * (one * scales)
+    return ops.minimum(ops.maximum(first, 1.0), 1.0) * scales
 
 
 def columns_of(kernel: Any) -> NDArray[np.float32]:
@@ -140,12 +143,16 @@ class Recurrent(keras.layers.Layer):  # type: ignore[misc]
         if self.reverse:
             x = ops.flip(x, axis=0)
         frames = x.shape[0]
+        scales = self.scales[1]
+        if scales is not None:
+            # Once, not in every turn of a loop.
+            scales = _unfolded(scales, x)[0]
         projected = product(x, self.cell.kernel, self.scales[0]) + self._input_bias()
         if frames == 1:
-            state = self._advance(projected[0], state)
+            state = self._advance(projected[0], state, scales)
             y = state[0][None]
         elif frames is not None and frames <= LOOP_LIMIT:
-            y, state = self._loop(projected, state)
+            y, state = self._loop(projected, state, scales)
         elif frames is not None and self._written_out():
             kernel, bias = self.cell.recurrent_kernel, self.cell.bias[1]
             y = _gru(projected, state[0], ops.convert_to_tensor(kernel), bias)
@@ -153,7 +160,7 @@ class Recurrent(keras.layers.Layer):  # type: ignore[misc]
         else:
 
             def body(carry: list[Any], xt: Any) -> tuple[list[Any], list[Any]]:
-                carry = self._advance(xt, carry)
+                carry = self._advance(xt, carry, scales)
                 # Keras on TensorFlow packs the outputs as the carry is packed.
                 return carry, carry
 
@@ -163,7 +170,9 @@ class Recurrent(keras.layers.Layer):  # type: ignore[misc]
             y = ops.flip(y, axis=0)
         return y, state
 
-    def _loop(self, projected: Any, state: list[Any]) -> tuple[Any, list[Any]]:
+    def _loop(
+        self, projected: Any, state: list[Any], scales: Any
+    ) -> tuple[Any, list[Any]]:
         """Run a fixed, short number of frames in a loop that TFLite runs fast.
 
         A Python loop would do, but then TFLite keeps a packed copy of the weights for
@@ -174,7 +183,7 @@ class Recurrent(keras.layers.Layer):  # type: ignore[misc]
 
         def body(t: Any, y: Any, *carry: Any) -> tuple[Any, ...]:
             xt = ops.slice(projected, (t, 0, 0), (1, rows, features))[0]
-            new = self._advance(xt, list(carry))
+            new = self._advance(xt, list(carry), scales)
             return (t + 1, ops.slice_update(y, (t, 0, 0), new[0][None]), *new)
 
         start = ops.convert_to_tensor(0, "int32"), ops.zeros((frames, rows, self.units))
@@ -187,9 +196,11 @@ class Recurrent(keras.layers.Layer):  # type: ignore[misc]
     def _input_bias(self) -> Any:
         return self.cell.bias[0] if self.kind == "gru" else self.cell.bias
 
-    def _advance(self, xt: Any, state: list[Any]) -> list[Any]:
+    def _advance(self, xt: Any, state: list[Any], scales: Any) -> list[Any]:
         """One time step: projected input and state to the next state."""
-        recurrent = product(state[0], self.cell.recurrent_kernel, self.scales[1])
+        recurrent = ops.matmul(state[0], self.cell.recurrent_kernel)
+        if scales is not None:
+            recurrent = recurrent * scales
         if self.kind == "gru":
             return [_gru_step(xt, state[0], recurrent + self.cell.bias[1])[0]]
         if self.kind == "simple_rnn":
