@@ -30,9 +30,7 @@ def test_a_page_holds_all_versions_of_all_pairs(tmp_path: Path) -> None:
             sf.write(tmp_path / "set" / folder / f"{name}.wav", x, 16000)
     page = tmp_path / "page.html"
     seen = []
-    listening_page(
-        tmp_path / "set", ["pi"], page, progress=lambda *at: seen.append(at)
-    )
+    listening_page(tmp_path / "set", ["pi"], page, progress=lambda *at: seen.append(at))
     text = page.read_text(encoding="utf-8")
     assert text.count("<article") == 2 and text.count("<audio") == 6
     assert text.count("data:image/png") == 2 and text.count("SI-SDR") >= 4

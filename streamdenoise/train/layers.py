@@ -143,16 +143,12 @@ class Recurrent(keras.layers.Layer):  # type: ignore[misc]
         if self.reverse:
             x = ops.flip(x, axis=0)
         frames = x.shape[0]
-        scales = self.scales[1]
-        if scales is not None:
-            # Once, not in every turn of a loop.
-            scales = _unfolded(scales, x)[0]
         projected = product(x, self.cell.kernel, self.scales[0]) + self._input_bias()
         if frames == 1:
-            state = self._advance(projected[0], state, scales)
+            state = self._advance(projected[0], state)
             y = state[0][None]
         elif frames is not None and frames <= LOOP_LIMIT:
-            y, state = self._loop(projected, state, scales)
+            y, state = self._loop(projected, state)
         elif frames is not None and self._written_out():
             kernel, bias = self.cell.recurrent_kernel, self.cell.bias[1]
             y = _gru(projected, state[0], ops.convert_to_tensor(kernel), bias)
@@ -160,7 +156,7 @@ class Recurrent(keras.layers.Layer):  # type: ignore[misc]
         else:
 
             def body(carry: list[Any], xt: Any) -> tuple[list[Any], list[Any]]:
-                carry = self._advance(xt, carry, scales)
+                carry = self._advance(xt, carry)
                 # Keras on TensorFlow packs the outputs as the carry is packed.
                 return carry, carry
 
@@ -170,9 +166,7 @@ class Recurrent(keras.layers.Layer):  # type: ignore[misc]
             y = ops.flip(y, axis=0)
         return y, state
 
-    def _loop(
-        self, projected: Any, state: list[Any], scales: Any
-    ) -> tuple[Any, list[Any]]:
+    def _loop(self, projected: Any, state: list[Any]) -> tuple[Any, list[Any]]:
         """Run a fixed, short number of frames in a loop that TFLite runs fast.
 
         A Python loop would do, but then TFLite keeps a packed copy of the weights for
@@ -181,9 +175,13 @@ class Recurrent(keras.layers.Layer):  # type: ignore[misc]
         frames, rows, features = projected.shape
         rows = state[0].shape[0] if rows is None else rows
 
+        # Made once, not in every turn.
+        scales = self.scales[1]
+        live = None if scales is None else _unfolded(scales, state[0])
+
         def body(t: Any, y: Any, *carry: Any) -> tuple[Any, ...]:
             xt = ops.slice(projected, (t, 0, 0), (1, rows, features))[0]
-            new = self._advance(xt, list(carry), scales)
+            new = self._advance(xt, list(carry), live)
             return (t + 1, ops.slice_update(y, (t, 0, 0), new[0][None]), *new)
 
         start = ops.convert_to_tensor(0, "int32"), ops.zeros((frames, rows, self.units))
@@ -196,11 +194,16 @@ class Recurrent(keras.layers.Layer):  # type: ignore[misc]
     def _input_bias(self) -> Any:
         return self.cell.bias[0] if self.kind == "gru" else self.cell.bias
 
-    def _advance(self, xt: Any, state: list[Any], scales: Any) -> list[Any]:
-        """One time step: projected input and state to the next state."""
+    def _advance(self, xt: Any, state: list[Any], live: Any = None) -> list[Any]:
+        """One time step: projected input and state to the next state.
+
+        `live` is what `_unfolded` makes of the kernel's scales, where it was made.
+        """
         recurrent = ops.matmul(state[0], self.cell.recurrent_kernel)
-        if scales is not None:
-            recurrent = recurrent * scales
+        if self.scales[1] is not None:
+            recurrent = recurrent * (
+                _unfolded(self.scales[1], state[0]) if live is None else live
+            )
         if self.kind == "gru":
             return [_gru_step(xt, state[0], recurrent + self.cell.bias[1])[0]]
         if self.kind == "simple_rnn":
