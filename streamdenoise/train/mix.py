@@ -48,7 +48,7 @@ class MixConfig:
     seconds: float = 3.0
     snr_mean: float = 8.0
     snr_deviation: float = 7.0
-    level_low: float = -50.0
+    level_low: float = -70.0
     level_high: float = -8.0
     noise_only: float = 0.05
     clean_only: float = 0.1
