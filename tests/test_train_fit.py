@@ -187,6 +187,26 @@ def test_carried_parts_are_one_long_stream(pack) -> None:
         np.testing.assert_allclose(np.concatenate(got, 1), whole, atol=1e-5)
 
 
+def test_some_streams_go_on_into_the_next_mixture(pack) -> None:
+    """Rows that are kept go on from their states, the others begin anew."""
+    net = nets.build(nets.NetConfig("filter", "gru", 8, 2, filter_bins=16))
+    model = models.make_model(net, replace(FIT, parts=2))
+    lead, part = models.LEAD * 128, 128 * 40
+    x = np.pad(waves(2, 2 * part), ((0, 0), (lead, 0)))
+    first, second = (x[:, at : at + lead + part] for at in (0, part))
+    model(first)
+    went_on = np.asarray(model(second))
+    model.forget()
+    anew = np.asarray(model(second))
+    model.forget()
+    model(first)
+    model.forget(np.array([True, False]))
+    got = np.asarray(model(second))
+    np.testing.assert_allclose(got[0], went_on[0], atol=1e-6)
+    np.testing.assert_allclose(got[1], anew[1], atol=1e-6)
+    assert np.abs(got[0] - anew[0]).max() > 1e-4
+
+
 def test_the_first_window_of_a_part_is_left_out_of_the_loss() -> None:
     """A later part's loss is the loss over its own frames, whatever came before."""
     clean, noise = waves(1, 128 * 60), waves(1, 128 * 60, 1)

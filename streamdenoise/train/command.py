@@ -41,6 +41,7 @@ RECIPES = ("base", "filter", "tutorial")
 @click.option("--batch", type=int, help="Sequences of one update.")
 @click.option("--seconds", type=float, help="Length of a sequence.")
 @click.option("--parts", type=int, help="Sequences in a row with states carried.")
+@click.option("--kept", type=float, help="Share whose states go on beyond a mixture.")
 @click.option("--snr-mean", type=float, help="Mean of the mixtures' SNR in dB.")
 @click.option("--snr-weight", type=float, help="Weight of the SNR in the loss.")
 @click.option("--disturbance-weight", type=float, help="Weight of what the ear hears.")
@@ -101,6 +102,7 @@ def configure(recipe: str, options: dict[str, Any]) -> tuple[Any, Any]:
         "warmup",
         "weight_decay",
         "parts",
+        "kept",
         "batch",
     ):
         if options[name] is not None:

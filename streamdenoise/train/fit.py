@@ -151,12 +151,13 @@ class Run:
         """Cut mixtures into what one update sees."""
         size = round(self.config.mix.seconds * GRID_RATE) // GRID_HOP * GRID_HOP
         lead = LEAD * GRID_HOP
+        rng = np.random.default_rng([self.config.seed, int(self.progress["update"])])
         while True:
             noisy, clean = feed.next()
             if not isinstance(self.model, CarriedModel):
                 yield noisy, clean
                 continue
-            self.model.forget()
+            self.model.forget(rng.random(len(noisy)) < self.config.kept)
             silence = ((0, 0), (lead, 0))
             yield np.pad(noisy[:, :size], silence), np.pad(clean[:, :size], silence)
             for at in range(size, noisy.shape[1] - size + 1, size):

@@ -28,6 +28,9 @@ class FitConfig:
     parts
         Each mixture is this many times `mix.seconds` long, and is learned from in so
         many updates, with the net's states carried from one to the next.
+    kept
+        Share of streams that go on with their states into the next mixture, as live
+        sound does for months, where it is carried at all.
     ema
         Decay of the averaged weights that are validated and exported.
     seed
@@ -45,6 +48,7 @@ class FitConfig:
     clipvalue: float | None = None
     global_clipnorm: float | None = 3.0
     parts: int = 1
+    kept: float = 0.0
     ema: float = 0.995
     seed: int = 1
     mix: MixConfig = field(default_factory=MixConfig)

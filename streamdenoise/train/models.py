@@ -63,10 +63,13 @@ class CarriedModel(WaveModel):
         """Return the mean loss of a batch."""
         return ops.mean(spectral_loss(self.loss_config, x, y, y_pred, LEAD))
 
-    def forget(self) -> None:
-        """Go back to the initial states."""
+    def forget(self, kept: Any = None) -> None:
+        """Go back to the initial states, but for rows where `kept` ``[B]`` is true."""
         for variable in self.carried.values():
-            variable.assign(np.zeros(variable.shape, np.float32))
+            state = np.zeros(variable.shape, np.float32)
+            if kept is not None:
+                state[kept] = np.asarray(variable)[kept]
+            variable.assign(state)
 
 
 class TutorialModel(WaveModel):
