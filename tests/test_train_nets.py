@@ -11,7 +11,6 @@ import keras  # isort: skip
 
 from streamdenoise.errors import ModelError
 from streamdenoise.train import nets
-from streamdenoise.train.filternet import PRIOR_FRAMES
 from streamdenoise.train.layers import CELLS, LOOP_LIMIT, Recurrent
 
 KERAS_LAYERS = {
@@ -114,7 +113,7 @@ def test_a_running_level_is_the_same_in_every_loop(frames: int) -> None:
     parts = [now[at : at + frames] for at in range(0, 120, frames)]
     level = np.concatenate([np.asarray(net._level(part, states)) for part in parts])
     leak = np.exp(-0.008 / 2.5) ** np.arange(119, -1, -1)
-    prior = PRIOR_FRAMES * leak[0] * np.exp(-0.008 / 2.5)
+    prior = 30.0 * leak[0] * np.exp(-0.008 / 2.5)
     expected = ((now.T * leak).sum(axis=1) + 0.6 * prior) / (leak.sum() + prior)
     np.testing.assert_allclose(level[-1], expected, rtol=1e-4)
 

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from streamdenoise.constants import GRID_HOP, GRID_RATE
 from streamdenoise.train.data import Pack
 from streamdenoise.train.mix import MixConfig, Mixer
 
@@ -50,7 +49,7 @@ class Feed:
         # A fresh interpreter: forking a process that holds a backend's threads
         # can leave their locks taken for ever.
         context = multiprocessing.get_context("spawn")
-        shape = (_AHEAD, 2, batch, samples_of(mix))
+        shape = (_AHEAD, 2, batch, mix.samples)
         shared = [context.RawArray("f", int(np.prod(shape))) for _ in range(workers)]
         self._slots = [_as_array(memory, shape) for memory in shared]
         self._ready = [context.Queue() for _ in range(workers)]
@@ -116,11 +115,6 @@ class Feed:
         self._lent = turn, slot
         noisy, clean = self._slots[turn][slot]
         return noisy, clean
-
-
-def samples_of(mix: MixConfig) -> int:
-    """Return the length of a sequence in samples: whole hops."""
-    return round(mix.seconds * GRID_RATE) // GRID_HOP * GRID_HOP
 
 
 def _as_array(memory: Any, shape: tuple[int, ...]) -> Audio:

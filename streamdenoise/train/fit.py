@@ -149,7 +149,7 @@ class Run:
 
     def _parts(self, feed: Feed) -> Iterator[tuple[Any, Any]]:
         """Cut mixtures into what one update sees."""
-        size = round(self.config.mix.seconds * GRID_RATE) // GRID_HOP * GRID_HOP
+        size = self.config.mix.samples
         lead = LEAD * GRID_HOP
         rng = np.random.default_rng([self.config.seed, int(self.progress["update"])])
         while True:

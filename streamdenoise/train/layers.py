@@ -37,10 +37,15 @@ _WRITTEN_OUT = keras.backend.backend() != "tensorflow"
 the carried state is packed."""
 
 
-def product(x: Any, kernel: Any, scales: Any = None) -> Any:
-    """Multiply by a kernel whose columns are to be multiplied by `scales`."""
+def product(x: Any, kernel: Any, scales: Any = None, live: Any = None) -> Any:
+    """Multiply by a kernel whose columns are to be multiplied by `scales`.
+
+    `live` is what `_unfolded` makes of the scales, where it was made.
+    """
     y = ops.matmul(x, kernel)
-    return y if scales is None else y * _unfolded(scales, x)
+    if scales is None:
+        return y
+    return y * (_unfolded(scales, x) if live is None else live)
 
 
 def _unfolded(scales: Any, x: Any) -> Any:
@@ -195,15 +200,9 @@ class Recurrent(keras.layers.Layer):  # type: ignore[misc]
         return self.cell.bias[0] if self.kind == "gru" else self.cell.bias
 
     def _advance(self, xt: Any, state: list[Any], live: Any = None) -> list[Any]:
-        """One time step: projected input and state to the next state.
-
-        `live` is what `_unfolded` makes of the kernel's scales, where it was made.
-        """
-        recurrent = ops.matmul(state[0], self.cell.recurrent_kernel)
-        if self.scales[1] is not None:
-            recurrent = recurrent * (
-                _unfolded(self.scales[1], state[0]) if live is None else live
-            )
+        """One time step: projected input and state to the next state."""
+        kernel = self.cell.recurrent_kernel
+        recurrent = product(state[0], kernel, self.scales[1], live)
         if self.kind == "gru":
             return [_gru_step(xt, state[0], recurrent + self.cell.bias[1])[0]]
         if self.kind == "simple_rnn":

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from streamdenoise.constants import GRID_RATE
+from streamdenoise.constants import GRID_HOP, GRID_RATE
 from streamdenoise.train import noises
 from streamdenoise.train.data import UNKNOWN, Pack, piece_weights
 
@@ -61,6 +61,11 @@ class MixConfig:
     babble: float = 0.12
     second: float = 0.25
 
+    @property
+    def samples(self) -> int:
+        """Length of a sequence in samples: whole hops."""
+        return round(self.seconds * GRID_RATE) // GRID_HOP * GRID_HOP
+
 
 class Mixer:
     """Draws pairs from a pack; every draw is a function of seed and number.
@@ -82,7 +87,7 @@ class Mixer:
     ) -> None:
         self.pack, self.config, self.seed = pack, config, seed
         self.valid = valid
-        self.samples = round(config.seconds * GRID_RATE) // 128 * 128
+        self.samples = config.samples
         self.speech = [r for r in pack.index["speech"] if r["valid"] == valid]
         self.noise = [r for r in pack.index["noise"] if r["valid"] == valid]
         self.rooms = pack.index["rooms"]

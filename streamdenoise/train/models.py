@@ -67,7 +67,8 @@ class CarriedModel(WaveModel):
         """Go back to the initial states, but for rows where `kept` ``[B]`` is true."""
         for variable in self.carried.values():
             state = np.zeros(variable.shape, np.float32)
-            if kept is not None:
+            # States are fetched from a device only where there is a row to keep.
+            if kept is not None and kept.any():
                 state[kept] = np.asarray(variable)[kept]
             variable.assign(state)
 
