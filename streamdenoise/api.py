@@ -17,8 +17,8 @@ from . import engine
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .channel import Model
     from .settings import Settings
+    from .stepper import Model
 
 __all__ = ["adenoise", "denoise", "stream"]
 

@@ -4,42 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .card import ModelCard
 from .constants import GRID_BINS
 from .highband import HighBand, HighBandRule
-from .model import ModelState
+from .stepper import Model, Samples, Stepper, StepperState
 from .stft import Analysis, StftParams, Synthesis, looks_bad, silence_bad_samples
 
-Samples = NDArray[np.float32]
 Spectrum = NDArray[np.complex64]
-
-_MAX_FRAME_POWER = 1e30
-
-
-class Model(Protocol):
-    """What the engine asks of a model; `StepModel` is one."""
-
-    @property
-    def card(self) -> ModelCard:
-        """The grid that the model lives on."""
-
-    @property
-    def group(self) -> int:
-        """Frames per call of `steps`; 0 without it."""
-
-    def initial_state(self) -> ModelState:
-        """Return the state at the start of a stream."""
-
-    def step(self, frame: Samples, state: ModelState) -> Samples:
-        """Enhance one frame (1, 257, 2) and move `state` on."""
-
-    def steps(self, frames: Samples, state: ModelState) -> Samples:
-        """Enhance `group` frames (1, group, 257, 2) and move `state` on."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +29,8 @@ class ChannelState:
         Overlap of the last frame.
     ready
         Samples that are done and not yet handed out.
-    model
-        State tensors of the model by name.
+    stepper
+        States of the model.
     high_band
         State of the high band rule; None where there is no high band.
     """
@@ -63,7 +38,7 @@ class ChannelState:
     samples: Samples
     tail: Samples
     ready: Samples
-    model: ModelState
+    stepper: StepperState
     high_band: Any
 
 
@@ -85,20 +60,20 @@ class Channel:
         Time of the last call: analysis, model, synthesis, all.
     power_in, power_out
         Mean square of the samples that the last call took and gave.
-    bad_samples, bad_frames
+    bad_samples
         Counted since the start: see `Meter`.
     """
 
     def __init__(self, model: Model, params: StftParams, group: int = 1) -> None:
-        self._model, self._params, self._group = model, params, group
+        self._params, self._group = params, group
         self.analysis = Analysis(params, group)
         self._synthesis = Synthesis(params, group)
         self._high_band: HighBand | None = None
         if params.bins > GRID_BINS:
             self._high_band = HighBandRule(hop_seconds=params.hop_seconds)
-        self._state = model.initial_state()
+        self._stepper = Stepper(model)
         self.ready = np.zeros((group + 1) * params.hop, np.float32)
-        self.bad_samples = self.bad_frames = 0
+        self.bad_samples = 0
         self.power_in = self.power_out = 0.0
         self.seconds = (0.0, 0.0, 0.0, 0.0)
 
@@ -116,11 +91,16 @@ class Channel:
         self._mixed = np.zeros((group, params.bins), np.complex64)
         self._part = np.zeros((group, params.bins), np.complex64)
 
+    @property
+    def bad_frames(self) -> int:
+        """Counted since the start: see `Meter`."""
+        return self._stepper.bad_frames
+
     def reset(self) -> None:
         """Forget everything but the counters."""
         self.analysis.reset()
         self._synthesis.reset()
-        self._state = self._model.initial_state()
+        self._stepper.reset()
         self.ready.fill(0.0)
         if self._high_band is not None:
             self._high_band.reset()
@@ -144,9 +124,9 @@ class Channel:
         if not self._is_grid:
             self._grid[0, : self._shared] = spectrum[: self._shared]
         analysed = perf_counter()
-        frame = self._model.step(self._frame, self._state)
+        frame = self._stepper.step(self._frame)
         stepped = perf_counter()
-        enhanced = self._finite(frame).view(np.complex64)[0, :, 0]
+        enhanced = frame.view(np.complex64)[0, :, 0]
         if not self._is_grid:
             enhanced = self._native(0, enhanced, spectrum)
         if wet != 1.0 or dry != 0.0:
@@ -172,9 +152,9 @@ class Channel:
         if not self._is_grid:
             self._grid[:, : self._shared] = spectra[:, : self._shared]
         analysed = perf_counter()
-        frames = self._model.steps(self._frames, self._state)
+        frames = self._stepper.steps(self._frames)
         stepped = perf_counter()
-        enhanced = self._finite(frames).view(np.complex64)[0, :, :, 0]
+        enhanced = frames.view(np.complex64)[0, :, :, 0]
         if not self._is_grid:
             for i in range(group):
                 self._native(i, enhanced[i], spectra[i])
@@ -249,15 +229,6 @@ class Channel:
             power = float(new.dot(new))
         self.power_in = power / new.size
 
-    def _finite(self, frames: Samples) -> Samples:
-        """Return what the model gave, silent where it is not finite."""
-        frames, bad = finite_frames(frames)
-        if bad:
-            # A state that has gone astray would never come back by itself.
-            self._state = self._model.initial_state()
-            self.bad_frames += bad
-        return frames
-
     def _native(self, i: int, frame: Spectrum, spectrum: Spectrum) -> Spectrum:
         """Extend (or cut) a frame of the grid to the bins of this sample rate."""
         enhanced: Spectrum = self._enhanced[i]
@@ -282,7 +253,7 @@ class Channel:
             self.analysis.snapshot(waiting),
             self._synthesis.snapshot(),
             self.ready[first:last].copy(),
-            {name: tensor.copy() for name, tensor in self._state.items()},
+            self._stepper.snapshot(),
             None if self._high_band is None else self._high_band.snapshot(),
         )
 
@@ -291,38 +262,13 @@ class Channel:
         self.analysis.restore(state.samples)
         self._synthesis.restore(state.tail)
         self.ready[: state.ready.size] = state.ready
-        self._state = {name: tensor.copy() for name, tensor in state.model.items()}
+        self._stepper.restore(state.stepper)
         if self._high_band is not None:
             self._high_band.restore(state.high_band)
 
-    def state_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return the shapes of the model's states, to compare snapshots by."""
-        return {name: tensor.shape for name, tensor in self._state.items()}
-
-
-def finite_frames(frames: Samples) -> tuple[Samples, int]:
-    """Silence what is not finite in what a model gave.
-
-    Parameters
-    ----------
-    frames
-        float32 of shape (..., 257, 2).
-
-    Returns
-    -------
-    frames
-        The same array if all is well, else a copy with bad frames silent.
-    bad : int
-        How many frames were bad.
-    """
-    reals = frames.reshape(-1)
-    if float(reals.dot(reals)) < _MAX_FRAME_POWER:
-        return frames, 0
-    power = np.square(reals.reshape(-1, 2 * GRID_BINS), dtype=np.float64).sum(1)
-    good = power < _MAX_FRAME_POWER
-    shape = (*frames.shape[:-2], 1, 1)
-    silent = np.where(good.reshape(shape), frames, np.float32(0.0))
-    return silent, int(np.count_nonzero(~good))
+    def fits(self, state: ChannelState) -> bool:
+        """Tell whether a snapshot comes from a model with the same states."""
+        return self._stepper.fits(state.stepper)
 
 
 def _mix(

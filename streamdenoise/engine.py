@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .channel import Channel, ChannelState, Model, Spectrum
+from .channel import Channel, ChannelState, Spectrum
 from .errors import AudioFormatError, ModelError
 from .linked import LinkedGain, LinkState
 from .meters import Meter
 from .model import load_model
 from .settings import Settings
+from .stepper import Model
 from .stft import StftParams
 
 MAX_CHANNELS = 64
@@ -274,12 +275,11 @@ class Denoiser:
             If it comes from another model, rate, number of channels or block, or only
             one of the two has its channels linked.
         """
-        shapes = self._channels[0].state_shapes()
         if (
             state.params != self._params
             or state.latency_samples != self.latency_samples
             or len(state.channels) != len(self._channels)
-            or {n: t.shape for n, t in state.channels[0].model.items()} != shapes
+            or not self._channels[0].fits(state.channels[0])
             or (state.link is None) is self.linked
         ):
             raise ValueError(

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from .channel import Model, Spectrum, finite_frames
+from .channel import Spectrum
 from .constants import GRID_BINS
 from .highband import HighBand, HighBandRule
-from .model import ModelState
+from .stepper import Model, Stepper, StepperState
 from .stft import StftParams
 
 __all__ = ["LinkState", "LinkedGain", "energy_mix", "gain_between"]
@@ -35,7 +35,7 @@ _TINY = np.float32(1e-30)
 class LinkState:
     """What linked channels remember together, as copies: model and high band."""
 
-    model: ModelState
+    stepper: StepperState
     high_band: Any
 
 
@@ -133,26 +133,27 @@ class LinkedGain:
     ----------
     seconds
         Time that the model took in the last call.
-    bad_frames
-        Counted since the start: see `Meter`.
     """
 
     def __init__(self, model: Model, params: StftParams, group: int = 1) -> None:
-        self._model = model
+        self._stepper = Stepper(model)
         self._shared = min(GRID_BINS, params.bins)
         self._high_band: HighBand | None = None
         if params.bins > GRID_BINS:
             self._high_band = HighBandRule(hop_seconds=params.hop_seconds)
-        self._state = model.initial_state()
         self._mix = np.zeros((group, GRID_BINS), np.complex64)
         self._frames = self._mix.view(np.float32).reshape(1, group, GRID_BINS, 2)
         self._gains = np.zeros((group, params.bins), np.complex64)
         self.seconds = 0.0
-        self.bad_frames = 0
+
+    @property
+    def bad_frames(self) -> int:
+        """Counted since the start: see `Meter`."""
+        return self._stepper.bad_frames
 
     def reset(self) -> None:
         """Forget everything but the counters."""
-        self._state = self._model.initial_state()
+        self._stepper.reset()
         if self._high_band is not None:
             self._high_band.reset()
 
@@ -177,15 +178,10 @@ class LinkedGain:
         energy_mix([s[:, :shared] for s in spectra], mix[:, :shared])
         start = perf_counter()
         if hops == 1:
-            enhanced = self._model.step(self._frames[:, 0], self._state)
+            enhanced = self._stepper.step(self._frames[:, 0])
         else:
-            enhanced = self._model.steps(self._frames, self._state)
+            enhanced = self._stepper.steps(self._frames)
         self.seconds = perf_counter() - start
-        enhanced, bad = finite_frames(enhanced)
-        if bad:
-            # A state that has gone astray would never come back by itself.
-            self._state = self._model.initial_state()
-            self.bad_frames += bad
         frames = enhanced.view(np.complex64).reshape(hops, GRID_BINS)
         gain_between(mix[:, :shared], frames[:, :shared], gains[:, :shared])
         if self._high_band is not None:
@@ -199,16 +195,12 @@ class LinkedGain:
     def snapshot(self) -> LinkState:
         """Return copies of everything remembered."""
         return LinkState(
-            {name: tensor.copy() for name, tensor in self._state.items()},
+            self._stepper.snapshot(),
             None if self._high_band is None else self._high_band.snapshot(),
         )
 
     def restore(self, state: LinkState) -> None:
         """Go back to a snapshot."""
-        self._state = {name: tensor.copy() for name, tensor in state.model.items()}
+        self._stepper.restore(state.stepper)
         if self._high_band is not None:
             self._high_band.restore(state.high_band)
-
-    def state_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return the shapes of the model's states, to compare snapshots by."""
-        return {name: tensor.shape for name, tensor in self._state.items()}

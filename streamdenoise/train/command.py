@@ -42,6 +42,7 @@ RECIPES = ("base", "filter", "tutorial")
 @click.option("--seconds", type=float, help="Length of a sequence.")
 @click.option("--parts", type=int, help="Sequences in a row with states carried.")
 @click.option("--kept", type=float, help="Share whose states go on beyond a mixture.")
+@click.option("--calm", type=float, help="Share of runs that begin without a voice.")
 @click.option("--snr-mean", type=float, help="Mean of the mixtures' SNR in dB.")
 @click.option("--snr-weight", type=float, help="Weight of the SNR in the loss.")
 @click.option("--disturbance-weight", type=float, help="Weight of what the ear hears.")
@@ -108,7 +109,7 @@ def configure(recipe: str, options: dict[str, Any]) -> tuple[Any, Any]:
         if options[name] is not None:
             fit = replace(fit, **{name: options[name]})
     mix = fit.mix
-    for name in ("seconds", "snr_mean"):
+    for name in ("seconds", "snr_mean", "calm"):
         if options[name] is not None:
             mix = replace(mix, **{name: options[name]})
     loss = fit.loss

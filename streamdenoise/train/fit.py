@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import numpy as np
 from streamdenoise.constants import GRID_HOP, GRID_RATE
 from streamdenoise.errors import StreamDenoiseError
 from streamdenoise.train import nets
+from streamdenoise.train.calm import kept_rows
 from streamdenoise.train.data import Pack
 from streamdenoise.train.feed import Feed
 from streamdenoise.train.fitconfig import FitConfig
@@ -130,7 +132,7 @@ class Run:
         first = -(-int(self.progress["update"]) // c.parts)
         mix = replace(c.mix, seconds=c.mix.seconds * c.parts)
         with Feed(self.pack, mix, c.batch, c.seed, first, workers) as feed:
-            batches = self._parts(feed)
+            batches = self._parts(feed, first)
             while (elapsed := (time.monotonic() - begin) / 60.0) < minutes:
                 update = int(self.progress["update"])
                 rate = self._rate(update, minutes - elapsed, decay_minutes)
@@ -147,17 +149,21 @@ class Run:
                     saved, losses, norms = time.monotonic(), [], []
         self._checkpoint(saved, losses, norms, rate)
 
-    def _parts(self, feed: Feed) -> Iterator[tuple[Any, Any]]:
-        """Cut mixtures into what one update sees."""
-        size = self.config.mix.samples
+    def _parts(self, feed: Feed, first: int) -> Iterator[tuple[Any, Any]]:
+        """Cut mixtures, the first of which has a number, into what one update sees."""
+        c = self.config
+        size = c.mix.samples
         lead = LEAD * GRID_HOP
-        rng = np.random.default_rng([self.config.seed, int(self.progress["update"])])
-        while True:
+        rng = np.random.default_rng([c.seed, int(self.progress["update"])])
+        for number in count(first):
             noisy, clean = feed.next()
             if not isinstance(self.model, CarriedModel):
                 yield noisy, clean
                 continue
-            self.model.forget(rng.random(len(noisy)) < self.config.kept)
+            kept = rng.random(len(noisy)) < c.kept
+            if c.mix.calm:
+                kept |= kept_rows(c.seed, number, len(noisy), c.mix.calm)
+            self.model.forget(kept)
             silence = ((0, 0), (lead, 0))
             yield np.pad(noisy[:, :size], silence), np.pad(clean[:, :size], silence)
             for at in range(size, noisy.shape[1] - size + 1, size):

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from streamdenoise.constants import GRID_HOP, GRID_RATE
 from streamdenoise.train import noises
+from streamdenoise.train.calm import calm
 from streamdenoise.train.data import UNKNOWN, Pack, piece_weights
 
 Audio = npt.NDArray[np.float32]
@@ -43,6 +44,8 @@ class MixConfig:
         reverberation, clipped input.
     synthetic, babble, second
         Kinds of noise: made from nothing, other speakers, a second recording.
+    calm
+        Share of runs of mixtures that begin without a voice: see `train.calm`.
     """
 
     seconds: float = 3.0
@@ -60,6 +63,7 @@ class MixConfig:
     synthetic: float = 0.3
     babble: float = 0.12
     second: float = 0.25
+    calm: float = 0.0
 
     @property
     def samples(self) -> int:
@@ -103,9 +107,21 @@ class Mixer:
         noisy = np.empty((size, self.samples), np.float32)
         clean = np.empty((size, self.samples), np.float32)
         for i in range(size):
+            waiting = calm(self.seed, number, i, self.config.calm)
+            if waiting is not None:
+                noisy[i], clean[i] = self._waiting(waiting), 0.0
+                continue
             rng = np.random.default_rng([self.seed, int(self.valid), number, i])
             noisy[i], clean[i] = self.pair(rng)
         return noisy, clean
+
+    def _waiting(self, rng: Rng) -> Audio:
+        """Draw what is heard while nobody speaks: a muted microphone, or one noise."""
+        if rng.random() < 0.2:
+            return np.zeros(self.samples, np.float32)
+        noise = self._background(rng, None)
+        level = 10.0 ** (rng.uniform(-85.0, -20.0) / 20.0)
+        return np.clip(noise * (level / max(_rms(noise), 1e-6)), -0.99, 0.99)
 
     def pair(self, rng: Rng) -> tuple[Audio, Audio]:
         """Draw one noisy sequence and its clean target, ``[samples]`` each."""
