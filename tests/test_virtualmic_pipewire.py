@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +18,7 @@ from streamdenoise.virtual.parts import find_all
 from tests.alike import share_heard
 from tests.pipewire import PipeWireServer, pipewire
 from tests.test_live_pulse import recording
-from tests.test_virtualmic import HOLD, RATE, start, start_live
+from tests.test_virtualmic import HOLD, RATE, ROOT, start, start_live
 
 __all__ = ["pipewire"]
 
@@ -33,6 +35,57 @@ def server(
     yield pipewire
     for found in find_all():
         found.remove()
+
+
+NATIVE = """
+import os, sys, time
+import sounddevice as sd
+from streamdenoise.virtual import pactl, route
+
+route.prepare()
+quiet = lambda data, *_: data.fill(0)
+out = sd.OutputStream(48000, device="pipewire", channels=1, callback=quiet)
+into = sd.InputStream(48000, device="pipewire", channels=1)
+with out, into:
+    time.sleep(1.0)
+    def where(kind, targets):
+        # A sink and its monitor have one number.
+        names = {e.index: e.name for e in pactl.entries(targets)}
+        return [names.get(e.attached) for e in pactl.streams_of(kind, os.getpid())]
+    def both():
+        return where("sink-inputs", "sinks") + where("source-outputs", "sources")
+    usual = both()
+    print(*usual, flush=True)
+    until = time.monotonic() + 10.0
+    while set(usual) & set(both()) and time.monotonic() < until:
+        route.follow_environment()  # live says it twice, too
+        time.sleep(1.0)
+    print(*both(), flush=True)
+"""
+
+
+def test_streams_of_its_own_device_are_brought_along(server: PipeWireServer) -> None:
+    """Its ALSA device heeds no variable, and its streams do not say whose they are."""
+    if not any(Path("/usr/lib").glob("*/alsa-lib/libasound_module_pcm_pipewire.so")):
+        pytest.skip("needs pipewire-alsa: apt install pipewire-alsa")
+    server.add_sink("far")
+
+    def ended(sink: str, source: str) -> list[str]:
+        env = {**server.env, "PULSE_SINK": sink, "PULSE_SOURCE": source}
+        done = subprocess.run(
+            [sys.executable, "-c", NATIVE],
+            env={**env, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines()
+
+    usual = "room room.monitor"
+    assert ended("far", "ear.monitor") == [usual, "far ear.monitor"]
+    # The server remembers where a name was moved to: that must not count elsewhere.
+    assert ended("ear", "far.monitor") == [usual, "ear far.monitor"]
 
 
 def test_it_is_made_as_on_pulseaudio(server: PipeWireServer) -> None:

@@ -209,6 +209,7 @@ def live(
         told = stack.enter_context(Notifier())
         from ..control.desk import Desk
         from ..live.session import LiveOptions, LiveSession
+        from ..virtual import route
 
         view = choose_view(plain=plain, none=no_view)
         mic = incoming = None
@@ -234,6 +235,7 @@ def live(
             record=None if record is None else Path(record),
             force=force,
         )
+        route.prepare()
         session = LiveSession(options, warn=view.sentence)
         try:
             with session:
@@ -250,6 +252,8 @@ def live(
                 def resumed() -> None:
                     if mic is not None:
                         mic.check(view.sentence)
+                    else:
+                        route.follow_environment()
 
                 def always() -> None:
                     if incoming is not None:

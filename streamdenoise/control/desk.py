@@ -40,8 +40,8 @@ class Desk:
     name
         By which the socket can be chosen.
     resumed
-        Called when sound runs for the first time, and when it is back after a
-        device had gone; and a second later once more, for what comes late.
+        Called when sound runs for the first time, and when devices have been opened
+        again; and a second later once more, for what comes late.
     always
         Called each time.
     """
@@ -57,7 +57,7 @@ class Desk:
         self.controls = Controls(session)
         self._view = view
         self._resumed, self._always = resumed, always
-        self._running = False
+        self._openings = 0
         self._again_at: float | None = None
         self._keyboard = Keyboard(view.clear)
         self._server: ControlServer | None = None
@@ -98,10 +98,10 @@ class Desk:
 
     def _follow(self, status: Status) -> None:
         now, running = time.monotonic(), status.state == "running"
-        began = running and not self._running
+        began = running and status.openings != self._openings
         late = running and self._again_at is not None and now >= self._again_at
-        self._running = running
         if began or late:
+            self._openings = status.openings
             self._again_at = now + AGAIN_SECONDS if began else None
             with self._told():
                 self._resumed()

@@ -400,6 +400,7 @@ class LiveSession:
             state=self._devices.state,
             advice=advice(xruns, seconds, longest, core.load),
             drift=bridge.drift if bridge else 0.0,
+            openings=self._devices.openings,
         )
 
     def latency(self) -> Latency:

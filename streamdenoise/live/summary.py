@@ -59,6 +59,8 @@ class Status:
     drift
         How much faster the input's clock runs than the output's, as a ratio less 1;
         0 with one clock, and until a difference has been measured.
+    openings
+        How often devices were opened.
     """
 
     seconds: float
@@ -77,6 +79,7 @@ class Status:
     state: State = "running"
     advice: str | None = None
     drift: float = 0.0
+    openings: int = 1
 
     @property
     def xrun_count(self) -> int:

@@ -94,6 +94,8 @@ class Supervisor:
     seeker : LatencySeeker
     losses
         How often devices were lost.
+    openings
+        How often devices were opened.
 
     Raises
     ------
@@ -112,7 +114,7 @@ class Supervisor:
         self._core_for = core_for
         self.state: State = "running"
         self.seeker = LatencySeeker(wishes.latency)
-        self.losses = 0
+        self.losses = self.openings = 0
         self._seen = (-1, -1)
         self._moved_at = self._lost_at = self._retry_at = self._looked_at = 0.0
         self._opened_at = self._asleep = 0.0
@@ -135,6 +137,7 @@ class Supervisor:
         self, source: Device, sink: Device, rates: list[int]
     ) -> tuple[Streams, LiveStream]:
         wishes = self._wishes
+        self.openings += 1
         return open_streams(
             self._sd,
             source,
@@ -230,7 +233,8 @@ class Supervisor:
 
     def _say_lost(self, what: str) -> None:
         if self.state == "running":
-            self._warn(f"{what}. Waiting for it; Ctrl-C ends")
+            end = "" if what.endswith("?") else "."
+            self._warn(f"{what}{end} Waiting for it; Ctrl-C ends")
 
     def _lose(self, now: float) -> None:
         self._shut()

@@ -23,6 +23,7 @@ from . import pactl
 from .owner import Owner
 from .pactl import Entry
 from .parts import KEPT, Found, find_all, is_ours, make, remove_stale, slug_of
+from .route import SINK_VARIABLE, SOURCE_VARIABLE, bring
 
 __all__ = ["DEFAULT_NAME", "RATE", "VirtualMic", "door", "keep_defaults"]
 
@@ -31,9 +32,6 @@ DEFAULT_NAME: Final = "streamdenoise"
 
 RATE: Final = 48_000
 """In Hz; what calls run at."""
-
-_SINK_VARIABLE: Final = "PULSE_SINK"
-_SOURCE_VARIABLE: Final = "PULSE_SOURCE"
 
 Warn = Callable[[str], None]
 
@@ -149,25 +147,25 @@ class VirtualMic:
             itself.
         """
         name = door(list_devices(sd))
-        self._set(_SINK_VARIABLE, self.sink_name)
+        self._set(SINK_VARIABLE, self.sink_name)
         sources = pactl.entries("sources")
-        wanted = os.environ.get(_SOURCE_VARIABLE) or pactl.server().default_source
+        wanted = os.environ.get(SOURCE_VARIABLE) or pactl.server().default_source
         if wanted in self._loops(sources):
             other = self._other_source(sources)
             warn(
                 f"the default microphone is '{self.description}' itself, which would "
                 f"hear itself; the input is '{other.description}' instead"
             )
-            self._set(_SOURCE_VARIABLE, other.name)
+            self._set(SOURCE_VARIABLE, other.name)
         return name
 
     def check(self, warn: Warn = _silent) -> None:
         """See that it is there and gets our sound; mend both if not.
 
-        For the main thread, once streams run and after each interruption. Where the
-        output went through a door that does not heed the environment, the stream is
-        moved. A server that was started again has forgotten the microphone, and gets
-        it anew.
+        For the main thread, whenever devices have been opened. Where the output went
+        through a door that does not heed the environment (PipeWire's ALSA device), the
+        stream is moved. A server that was started again has forgotten the microphone,
+        and gets it anew.
         """
         there = next((f for f in find_all() if f.name == self.name), None)
         if there is None or there.state == "broken":
@@ -177,9 +175,7 @@ class VirtualMic:
             there = make(self.name, self.description, self._rate, owner)
             warn(f"the virtual microphone '{self.description}' was gone; it is back")
         assert there.sink is not None
-        for stream in pactl.entries("sink-inputs"):
-            if stream.process == os.getpid() and stream.attached != there.sink.index:
-                pactl.run("move-sink-input", str(stream.index), there.sink.name)
+        bring(there.sink.name, os.environ.get(SOURCE_VARIABLE) or None)
         self._mend_input(warn)
 
     def _mend_input(self, warn: Warn) -> None:
@@ -187,8 +183,8 @@ class VirtualMic:
         sources = pactl.entries("sources")
         loops = self._loops(sources)
         ours = {e.index for e in sources if e.name in loops}
-        for stream in pactl.entries("source-outputs"):
-            if stream.process == os.getpid() and stream.attached in ours:
+        for stream in pactl.streams_of("source-outputs", os.getpid()):
+            if stream.attached in ours:
                 other = self._other_source(sources)
                 pactl.run("move-source-output", str(stream.index), other.name)
                 warn(

@@ -17,10 +17,11 @@ from typing import Any, Final, Literal
 
 from ..errors import DeviceError
 
-Kind = Literal["sinks", "sources", "sink-inputs", "source-outputs"]
+Streams = Literal["sink-inputs", "source-outputs"]
+Kind = Literal["sinks", "sources", "sink-inputs", "source-outputs", "clients"]
 
 _TIMEOUT: Final = 10.0
-_HEAD = re.compile(r"^(?:Sink|Source|Sink Input|Source Output) #(\d+)\s*$")
+_HEAD = re.compile(r"^(?:Sink|Source|Sink Input|Source Output|Client) #(\d+)\s*$")
 _FIELD = re.compile(r"^\t(\w[\w ]*): (.*)$")
 _PROPERTY = re.compile(r'^\t\t([\w.-]+) = "(.*)"$')
 
@@ -34,6 +35,7 @@ __all__ = [
     "quoted",
     "run",
     "server",
+    "streams_of",
     "unload_module",
 ]
 
@@ -48,7 +50,7 @@ class RefusedError(DeviceError):
 
 @dataclass(frozen=True)
 class Entry:
-    """A sink, a source, or a stream that plays into or records from one.
+    """A sink, a source, a stream that plays into or records from one, or a client.
 
     Attributes
     ----------
@@ -60,6 +62,8 @@ class Entry:
         Number of the module that made it, or None.
     attached
         Of a stream: index of its sink or source.
+    client
+        Of a stream: index of the client that it belongs to.
     monitor
         Of a sink: name of its monitor; of a monitor: name of its sink.
     properties
@@ -71,6 +75,7 @@ class Entry:
     description: str = ""
     module: int | None = None
     attached: int | None = None
+    client: int | None = None
     monitor: str = ""
     properties: Mapping[str, str] = field(default_factory=dict)
 
@@ -81,7 +86,7 @@ class Entry:
 
     @property
     def process(self) -> int | None:
-        """Process number of a stream's program, as that program says."""
+        """Process number of a client's or a stream's program, as that program says."""
         text = self.properties.get("application.process.id", "")
         return int(text) if text.isdecimal() else None
 
@@ -184,6 +189,28 @@ def entries(kind: Kind) -> list[Entry]:
         return parse_text(run("list", kind))
 
 
+def streams_of(kind: Streams, process: int) -> list[Entry]:
+    """Return the streams of a process.
+
+    Streams that come through PipeWire's own ALSA device do not say whose they are;
+    their clients do.
+
+    Raises
+    ------
+    NoServerError
+        If none answers.
+    """
+    streams = entries(kind)
+    theirs: set[int | None] = set()
+    if any(e.process is None and e.client is not None for e in streams):
+        theirs = {e.index for e in entries("clients") if e.process == process}
+    return [
+        e
+        for e in streams
+        if e.process == process or (e.process is None and e.client in theirs)
+    ]
+
+
 def load_module(name: str, *arguments: str) -> int:
     """Load a module into the server and return its number.
 
@@ -231,6 +258,7 @@ def _from_json(raw: Mapping[str, Any]) -> Entry:
         description=str(raw.get("description", "")),
         module=_number(str(raw.get("owner_module", ""))),
         attached=None if attached is None else _number(str(attached)),
+        client=_number(str(raw.get("client", ""))),
         monitor=str(raw.get("monitor_source") or ""),
         properties={str(k): str(v) for k, v in (raw.get("properties") or {}).items()},
     )
@@ -259,6 +287,7 @@ def _from_fields(index: int, fields: dict[str, str], props: dict[str, str]) -> E
         description=fields.get("Description", ""),
         module=_number(fields.get("Owner Module", "")),
         attached=_number(fields.get("Sink", fields.get("Source", ""))),
+        client=_number(fields.get("Client", "")),
         monitor="" if monitor == "n/a" else monitor,
         properties=props,
     )

@@ -1,0 +1,86 @@
+"""Our streams, brought to the sink and the source that the environment names.
+
+PulseAudio's client library opens a stream where ``PULSE_SINK`` and ``PULSE_SOURCE``
+say. PipeWire's own ALSA device, the only door to it where ALSA's plugins for PulseAudio
+are not installed, knows nothing of them: there the server moves the streams once they
+run. It takes that for a wish of the user and keeps to it the next time a program of
+that name plays, so streams get a name of their own for each place they are brought to.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from typing import Final
+
+from ..errors import DeviceError
+from . import pactl
+
+__all__ = [
+    "SINK_VARIABLE",
+    "SOURCE_VARIABLE",
+    "bring",
+    "follow_environment",
+    "prepare",
+]
+
+SINK_VARIABLE: Final = "PULSE_SINK"
+SOURCE_VARIABLE: Final = "PULSE_SOURCE"
+
+_PROPERTIES: Final = "PIPEWIRE_ALSA"
+"""Properties of the streams of PipeWire's ALSA device, which reads this."""
+
+
+def bring(sink: str | None = None, source: str | None = None) -> None:
+    """Move this process's streams where they are to go; others stay.
+
+    Parameters
+    ----------
+    sink, source
+        Names; None: wherever it is.
+
+    Raises
+    ------
+    NoServerError, RefusedError
+        If no server answers, or it has none of that name.
+    """
+    process = os.getpid()
+    if sink is not None:
+        _move("sink-inputs", "move-sink-input", sink, pactl.entries("sinks"), process)
+    if source is not None:
+        sources = pactl.entries("sources")
+        _move("source-outputs", "move-source-output", source, sources, process)
+
+
+def _move(
+    kind: pactl.Streams,
+    word: str,
+    target: str,
+    targets: list[pactl.Entry],
+    process: int,
+) -> None:
+    there = {entry.index for entry in targets if entry.name == target}
+    for stream in pactl.streams_of(kind, process):
+        if stream.attached not in there:
+            pactl.run(word, str(stream.index), target)
+
+
+def _wishes() -> tuple[str | None, str | None]:
+    sink, source = (os.environ.get(n) for n in (SINK_VARIABLE, SOURCE_VARIABLE))
+    return sink or None, source or None
+
+
+def prepare() -> None:
+    """Name the streams that will be opened, by where they are to go."""
+    places = ", ".join(filter(None, _wishes()))
+    name = json.dumps(f"streamdenoise ({places})" if places else "streamdenoise")
+    os.environ.setdefault(_PROPERTIES, f"{{ application.name = {name} }}")
+
+
+def follow_environment() -> None:
+    """Move this process's streams where the environment says, if it says and can."""
+    sink, source = _wishes()
+    if sink or source:
+        with contextlib.suppress(DeviceError):  # the devices may be of no server
+            bring(sink, source)
