@@ -41,6 +41,9 @@ def test_likeness_finds_the_place(rng: np.random.Generator) -> None:
     """Wherever it lies, and whatever its level; what is not there is not found."""
     wanted, other = rng.standard_normal((2, 8000)).astype(np.float32)
     silence = np.zeros(3000, np.float32)
-    assert likeness(np.concatenate([silence, 0.3 * wanted, silence]), wanted) > 0.999
-    assert abs(likeness(np.concatenate([silence, other]), wanted)) < 0.1
-    assert likeness(wanted[:100], wanted) == 0.0
+    found = np.concatenate([silence, 0.3 * wanted, silence])
+    assert likeness(found, wanted, 4000) > 0.999
+    assert likeness(np.insert(found, 7000, np.zeros(50)), wanted, 4000) > 0.999
+    assert abs(likeness(np.concatenate([silence, other]), wanted, 4000)) < 0.2
+    assert likeness(wanted[:100], wanted, 4000) == 0.0
+    assert likeness(np.zeros(9000, np.float32), wanted, 4000) == 0.0

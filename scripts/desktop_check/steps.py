@@ -109,13 +109,14 @@ class Bench:
         Nothing of both is left afterwards.
         """
         flags = f"--virtual-mic --also-incoming --model {MODEL} --no-view"
-        flags += " --duration 40 --latency 0.06"
+        flags += " --latency 0.06"
         # Without its output, or the shell would wait for it.
         self._say(f"nohup streamdenoise live {flags} > live.log 2>&1 &")
         time.sleep(8.0)
         near, _ = self._heard("streamdenoise.mic")
         other, _ = self._heard("ear.monitor", "streamdenoise-incoming")
-        time.sleep(15.0)
+        self._say("pkill -TERM -f '[b]in/streamdenoise live'")
+        time.sleep(6.0)
         left = self._say("pactl list short sources | grep -c streamdenoise")
         found = f"like denoise() {near:.3f}, incoming {other:.3f}, {left} left"
         return Row("live --virtual-mic", min(near, other) > NEAR and left == "0", found)
