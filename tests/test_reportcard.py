@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from streamdenoise.errors import AudioFormatError
-from streamdenoise.eval.behaviour import behaviour, onsets
+from streamdenoise.eval.behaviour import after_waiting, behaviour, onsets
 from streamdenoise.eval.reportcard import (
     System,
     bootstrap,
@@ -133,8 +133,20 @@ def test_behaviour_of_the_identity_is_perfect_and_useless(pairs: Path) -> None:
     assert figures["onset_clean_db"] == pytest.approx(0, abs=1e-6)
     assert figures["noise_reduction_worst_db"] == pytest.approx(0, abs=1e-6)
     assert figures["level_pesq_spread"] < 0.02
+    assert figures["waited_si_sdr_db"] == figures["waited_level_worst_db"] == 0
     assert figures["silence_peak"] == 0
     assert figures["click_peak_ratio"] == pytest.approx(1)
+
+
+def test_behaviour_shows_what_a_minute_of_noise_does(pairs: Path) -> None:
+    """A denoiser that is ten times as quiet by then is found out."""
+
+    def tiring(x: np.ndarray) -> np.ndarray:
+        return x * np.float32(1.0 if x.size < 60 * 16_000 else 0.1)
+
+    found = after_waiting(tiring, [pair.load() for pair in load_pairs(pairs)])
+    assert found["waited_level_worst_db"] == pytest.approx(-20, abs=0.01)
+    assert found["waited_si_sdr_db"] == pytest.approx(0, abs=0.1)
 
 
 def test_behaviour_shows_eaten_onsets_and_a_gate_that_lifts_silence(

@@ -230,7 +230,7 @@ def test_a_run_with_parts_counts_only_new_audio_and_goes_on(pack, tmp_path) -> N
     run = Run(tmp_path / "parts", pack, NET, config, say=lambda _: None)
     long = replace(config.mix, seconds=3 * 0.512)
     with fit.Feed(pack, long, 2, config.seed) as feed:
-        parts = run._parts(feed)
+        parts = run._parts(feed, 0)
         before = run.model.carried["rnn_0_h"]
         for _ in range(4):
             loss, _ = run._update(*next(parts), 1e-3)

@@ -28,6 +28,12 @@ ONSET_SECONDS = 0.06
 LEVELS_DBFS = (-50.0, -40.0, -26.0, -12.0, -3.0)
 """Peak levels at which the same noisy speech is enhanced."""
 
+WAITED_SECONDS = 60
+"""Noise alone before the speech that `after_waiting` compares."""
+
+_WAITED_RMS = 0.01
+"""Of that noise: -40 dBFS."""
+
 _SIBILANT_BAND = (4000.0, 8000.0)
 _SETTLED = GRID_RATE
 _POWER_FLOOR = 1e-10
@@ -59,6 +65,9 @@ def behaviour(
           by after its first second, mean and least;
         - ``level_pesq_spread``: largest difference of the mean PESQ between input
           levels from -50 to -3 dBFS (peak);
+        - ``waited_si_sdr_db``, ``waited_level_worst_db``: after a minute of white noise
+          alone, change of the mean SI-SDR against a fresh stream, and the lowest level
+          against that of a fresh stream;
         - ``silence_peak``: largest output sample for digital silence;
         - ``click_peak_ratio``: peak of the output over that of a lone click.
     """
@@ -69,6 +78,7 @@ def behaviour(
     figures["onset_noisy_db"] = onset_energy(enhance, pairs)
     figures |= noise_reduction(enhance, list(_noises(folder, limit)))
     figures["level_pesq_spread"] = level_spread(enhance, pairs[:8])
+    figures |= after_waiting(enhance, pairs)
     silence = enhance(np.zeros(2 * GRID_RATE, np.float32))
     figures["silence_peak"] = float(np.max(np.abs(silence)))
     click = np.zeros(GRID_RATE, np.float32)
@@ -115,6 +125,36 @@ def noise_reduction(enhance: Enhance, noises: list[Audio]) -> dict[str, float]:
     return {
         "noise_reduction_db": float(np.mean(drops)),
         "noise_reduction_worst_db": float(np.min(drops)),
+    }
+
+
+def after_waiting(
+    enhance: Enhance, pairs: list[tuple[Audio, Audio]]
+) -> dict[str, float]:
+    """Compare noisy speech after a minute of noise alone with that of a fresh stream.
+
+    Live sound is mostly nobody speaking, and a recurrent net may lose its way then.
+
+    Returns
+    -------
+    dict
+        ``waited_si_sdr_db``: change of the mean, negative if worse;
+        ``waited_level_worst_db``: least level of a clip over that of a fresh stream.
+    """
+    rng = np.random.default_rng(1)
+    wait = rng.standard_normal(WAITED_SECONDS * GRID_RATE) * _WAITED_RMS
+    changes, levels = [], []
+    for noisy, clean in pairs:
+        fresh = enhance(noisy)
+        whole = np.concatenate([wait.astype(np.float32), noisy])
+        waited = enhance(whole)[wait.size :]
+        changes.append(metrics.si_sdr(clean, waited) - metrics.si_sdr(clean, fresh))
+        powers = [np.mean(x.astype(np.float64) ** 2) for x in (waited, fresh)]
+        ratio = (powers[0] + _POWER_FLOOR) / (powers[1] + _POWER_FLOOR)
+        levels.append(10 * np.log10(ratio))
+    return {
+        "waited_si_sdr_db": float(np.mean(changes)),
+        "waited_level_worst_db": float(np.min(levels)),
     }
 
 
