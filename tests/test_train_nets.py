@@ -111,7 +111,8 @@ def test_a_running_level_is_the_same_in_every_loop(frames: int) -> None:
     now = np.random.default_rng(0).uniform(0.1, 2.0, (120, 2)).astype(np.float32)
     states = net.zero_states(2)
     parts = [now[at : at + frames] for at in range(0, 120, frames)]
-    level = np.concatenate([np.asarray(net._level(part, states)) for part in parts])
+    levels = [net._level(part[..., None], states) for part in parts]
+    level = np.concatenate([np.asarray(each)[..., 0] for each in levels])
     leak = np.exp(-0.008 / 2.5) ** np.arange(119, -1, -1)
     prior = 30.0 * leak[0] * np.exp(-0.008 / 2.5)
     expected = ((now.T * leak).sum(axis=1) + 0.6 * prior) / (leak.sum() + prior)

@@ -77,60 +77,69 @@ class FilterNet(SpectralNet):
     @property
     def state_spec(self) -> dict[str, tuple[int, ...]]:
         """States of the recurrent layers, the running level, and past frames."""
-        spec = {**super().state_spec, "level": (2,)}
+        spec = {**super().state_spec, "level": (1,), "heard": (1,)}
         if self.config.taps > 1:
-            spec["past"] = (self.config.taps - 1, self.config.filter_bins, 2)
+            spec["past"] = (2, self.config.taps - 1, self.config.filter_bins)
         if self.config.floor:
             spec["silent"] = (1,)
         return spec
 
     def core(self, x: Any, states: States, training: bool) -> Any:
-        """Scale each bin, after the low ones have been filtered."""
-        bins, taps = self.config.filter_bins, self.config.taps
-        real, imag = x[..., 0], x[..., 1]
-        lows = self._with_past(x, states)
-        y = self.dense_in(self._features(real, imag, states))
+        """Scale each bin, after the low ones have been filtered.
+
+        Works on planes of real and imaginary parts, ``[2, T, B, bins]``: to pick them
+        out of pairs costs TFLite as much as a small matrix.
+        """
+        planes = ops.transpose(x, (3, 0, 1, 2))
+        power = _power(planes)
+        y = self.dense_in(self._features(power, states))
         for i in range(self.config.layers):
             above = self.layer(i, y, states, training)
             y = above + self.skips[i - 1] * y if i else above
-        gain = self.head(y)
-        weights = self.filter(y)
-        low_real, low_imag = real[..., :bins], imag[..., :bins]
+        # The layer inside does the same for all frames at once; `TimeDistributed` goes
+        # through the rows one by one, which TFLite does slowly.
+        if not self.head.built:
+            self.head.build(tuple(y.shape))
+        gain = self.head.layer(y)
+        out = gain * self._filtered(planes, self.filter(y), states)
+        if self.config.floor:
+            out = self._floored(planes, power, out, states)
+        return ops.transpose(out, (1, 2, 3, 0))
+
+    def _filtered(self, planes: Any, weights: Any, states: States) -> Any:
+        """Filter the low bins over the last frames; the others stay."""
+        bins, taps = self.config.filter_bins, self.config.taps
+        low = planes[..., :bins]
+        lows = self._with_past(low, states)
+        real, imag = ops.split(lows, 2, axis=0)
+        turned = ops.concatenate([-imag, real], axis=0)
         for k in range(taps):
-            a, b = self._delayed(lows, k)
             at = 2 * k * bins
             u, v = weights[..., at : at + bins], weights[..., at + bins : at + 2 * bins]
-            low_real = low_real + u * a - v * b
-            low_imag = low_imag + u * b + v * a
+            # As they were so many frames ago.
+            start, stop = taps - 1 - k, -k or None
+            low = low + u * lows[:, start:stop] + v * turned[:, start:stop]
         if bins < GRID_BINS:
-            low_real = ops.concatenate([low_real, real[..., bins:]], axis=-1)
-            low_imag = ops.concatenate([low_imag, imag[..., bins:]], axis=-1)
-        y = ops.stack([gain * low_real, gain * low_imag], axis=-1)
-        return self._floored(x, y, states) if self.config.floor else y
+            low = ops.concatenate([low, planes[..., bins:]], axis=-1)
+        return low
 
-    def _with_past(self, x: Any, states: States) -> tuple[Any, Any]:
-        """Return real and imaginary low bins with the past frames in front."""
-        low = x[:, :, : self.config.filter_bins]
+    def _with_past(self, low: Any, states: States) -> Any:
+        """Return the low bins ``[2, T, B, bins]`` with the past frames in front."""
         if "past" in states:
-            past = ops.transpose(states["past"], (1, 0, 2, 3))
-            low = ops.concatenate([past, low], axis=0)
+            past = ops.transpose(states["past"], (1, 2, 0, 3))
+            low = ops.concatenate([past, low], axis=1)
             # Counted from the end: the input may be shorter than the past.
-            last = low[1 - self.config.taps :]
-            states["past"] = ops.transpose(last, (1, 0, 2, 3))
-        return low[..., 0], low[..., 1]
+            last = low[:, 1 - self.config.taps :]
+            states["past"] = ops.transpose(last, (2, 0, 1, 3))
+        return low
 
-    def _delayed(self, lows: tuple[Any, Any], frames: int) -> tuple[Any, Any]:
-        """Return the low bins as they were so many frames ago."""
-        start = self.config.taps - 1 - frames
-        stop = -frames or None
-        return lows[0][start:stop], lows[1][start:stop]
-
-    def _floored(self, x: Any, y: Any, states: States) -> Any:
-        """Blend a little of the noisy frames ``[T, B, 257, 2]`` under the enhanced.
+    def _floored(self, planes: Any, power: Any, out: Any, states: States) -> Any:
+        """Blend a little of the noisy planes ``[2, T, B, 257]`` under the enhanced.
 
         The state is how far the floor has sunk, so that zero begins a stream with it.
         """
-        heard, kept = ops.sum(x * x, axis=(-2, -1)), ops.sum(y * y, axis=(-2, -1))
+        heard = ops.sum(power, axis=-1, keepdims=True)
+        kept = ops.sum(_power(out), axis=-1, keepdims=True)
         silent = 1.0 - ops.minimum(kept / (VOICE_SHARE * heard + _TINY), 1.0)
         keep = math.exp(-HOP_SECONDS / FLOOR_SECONDS)
 
@@ -138,9 +147,8 @@ class FilterNet(SpectralNet):
             new = ops.minimum(1.0 - keep + keep * old, now)
             return new, new
 
-        last, sunk = self._each(body, states["silent"][:, 0], silent)
-        states["silent"] = last[:, None]
-        return y + (self.config.floor * (1.0 - sunk))[..., None, None] * (x - y)
+        states["silent"], sunk = self._each(body, states["silent"], silent)
+        return out + self.config.floor * (1.0 - sunk) * (planes - out)
 
     @staticmethod
     def _each(body: Any, last: Any, frames: Any) -> tuple[Any, Any]:
@@ -153,32 +161,39 @@ class FilterNet(SpectralNet):
         if count is None or count > LOOP_LIMIT:
             return ops.scan(body, last, frames)  # type: ignore[no-any-return]
         each = []
-        for t in range(count):
-            last, new = body(last, frames[t])
-            each.append(new)
-        return last, ops.stack(each)
+        # No index and no stack: TFLite takes its time over both.
+        for frame in ops.split(frames, count, axis=0) if count > 1 else [frames]:
+            last, new = body(last, ops.squeeze(frame, axis=0))
+            each.append(new[None])
+        return last, ops.concatenate(each, axis=0)
 
-    def _features(self, real: Any, imag: Any, states: States) -> Any:
+    def _features(self, power: Any, states: States) -> Any:
         """Return compressed magnitudes over their running mean, ``[T, B, 257]``."""
-        loud = ops.exp((COMPRESSION / 2) * ops.log(real * real + imag * imag + _TINY))
-        mean = ops.maximum(self._level(ops.mean(loud, axis=-1), states), LEVEL_FLOOR)
-        return loud * (2.0 * USUAL_LEVEL / mean)[..., None] - 1.0
+        loud = ops.exp((COMPRESSION / 2) * ops.log(power + _TINY))
+        now = ops.mean(loud, axis=-1, keepdims=True)
+        mean = ops.maximum(self._level(now, states), LEVEL_FLOOR)
+        return loud * (2.0 * USUAL_LEVEL / mean) - 1.0
 
     def _level(self, now: Any, states: States) -> Any:
-        """Return the running mean of `now`, ``[T, B]``, up to each frame.
+        """Return the running mean of `now`, ``[T, B, 1]``, up to each frame.
 
         A leaky sum over a leaky count, beginning at the usual level.
         """
         keep = math.exp(-HOP_SECONDS / MEMORY_SECONDS)
 
-        def body(old: Any, pair: Any) -> tuple[Any, Any]:
-            new = keep * old + pair
+        def body(old: Any, new: Any) -> tuple[Any, Any]:
+            new = keep * old + new
             return new, new
 
-        pairs = ops.stack([now, ops.ones_like(now)], axis=-1)
-        last, sums = self._each(body, states["level"], pairs)
-        states["level"] = last
-        total, count = sums[..., 0], sums[..., 1]
+        states["level"], total = self._each(body, states["level"], now)
+        ones = ops.ones_like(now)
+        states["heard"], count = self._each(body, states["heard"], ones)
         # What is left of the prior: the count says how long the stream has run.
         prior = PRIOR_FRAMES * (1.0 - (1.0 - keep) * count)
         return (total + USUAL_LEVEL * prior) / (count + prior)
+
+
+def _power(planes: Any) -> Any:
+    """Return the power of planes ``[2, T, B, bins]``, without the first axis."""
+    real, imag = ops.split(planes * planes, 2, axis=0)
+    return ops.squeeze(real + imag, axis=0)

@@ -28,6 +28,11 @@ LOOP_LIMIT = 32
 """Static lengths up to this run in the loop that TFLite likes best; training
 sequences are longer, and need the loop that every backend can differentiate."""
 
+TURN_BYTES = 400_000
+"""Most bytes of int8 weights that one turn of TFLite's loop over frames may take."""
+
+_GATES = {"simple_rnn": 1, "lstm": 4, "gru": 3}
+
 UNROLLED = 5
 """Frames of one turn of a training loop on a GPU: it takes longer to start a turn than
 to compute it. A net of 512 units and batches of 128 learns a third faster so."""
@@ -150,7 +155,8 @@ class Recurrent(keras.layers.Layer):  # type: ignore[misc]
         frames = x.shape[0]
         projected = product(x, self.cell.kernel, self.scales[0]) + self._input_bias()
         if frames == 1:
-            state = self._advance(projected[0], state)
+            # No index: TFLite would take it for a slice, which costs more.
+            state = self._advance(ops.squeeze(projected, axis=0), state)
             y = state[0][None]
         elif frames is not None and frames <= LOOP_LIMIT:
             y, state = self._loop(projected, state)
@@ -183,15 +189,32 @@ class Recurrent(keras.layers.Layer):  # type: ignore[misc]
         # Made once, not in every turn.
         scales = self.scales[1]
         live = None if scales is None else _unfolded(scales, state[0])
+        turn = self._frames_of_a_turn(frames)
 
         def body(t: Any, y: Any, *carry: Any) -> tuple[Any, ...]:
-            xt = ops.slice(projected, (t, 0, 0), (1, rows, features))[0]
-            new = self._advance(xt, list(carry), live)
-            return (t + 1, ops.slice_update(y, (t, 0, 0), new[0][None]), *new)
+            part = ops.slice(projected, (t, 0, 0), (turn, rows, features))
+            states, each = list(carry), []
+            for xt in ops.split(part, turn, axis=0) if turn > 1 else [part]:
+                states = self._advance(ops.squeeze(xt, axis=0), states, live)
+                each.append(states[0][None])
+            new = ops.concatenate(each, axis=0) if turn > 1 else each[0]
+            return (t + turn, ops.slice_update(y, (t, 0, 0), new), *states)
 
         start = ops.convert_to_tensor(0, "int32"), ops.zeros((frames, rows, self.units))
         _, y, *state = ops.while_loop(lambda t, *_: t < frames, body, (*start, *state))
         return y, state
+
+    def _frames_of_a_turn(self, frames: int) -> int:
+        """Return how many frames one turn of the loop does.
+
+        A turn costs TFLite as much as a small layer, so the more the better; but each
+        frame of it has a packed copy of the weights, and they should stay in the cache.
+        """
+        size = self.units * self.units * _GATES[self.kind]
+        turn = 1
+        while turn < 8 and frames % (2 * turn) == 0 and 2 * turn * size <= TURN_BYTES:
+            turn *= 2
+        return turn
 
     def _written_out(self) -> bool:
         return _WRITTEN_OUT and self.kind == "gru" and self.scales[1] is None
