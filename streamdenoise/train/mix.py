@@ -121,7 +121,8 @@ class Mixer:
             return np.zeros(self.samples, np.float32)
         noise = self._background(rng, None)
         level = 10.0 ** (rng.uniform(-85.0, -20.0) / 20.0)
-        return np.clip(noise * (level / max(_rms(noise), 1e-6)), -0.99, 0.99)
+        scaled = noise * (level / max(_rms(noise), 1e-6))
+        return np.asarray(np.clip(scaled, -0.99, 0.99), np.float32)
 
     def pair(self, rng: Rng) -> tuple[Audio, Audio]:
         """Draw one noisy sequence and its clean target, ``[samples]`` each."""
