@@ -129,9 +129,12 @@ def test_it_ends_when_it_is_told_to() -> None:
     assert 0 < summary["step"]["p50"] <= summary["step"]["max"]
 
 
-def test_an_engine_failure_is_reported_by_the_main_thread() -> None:
+def test_an_engine_failure_is_reported_by_the_main_thread(
+    rng: np.random.Generator,
+) -> None:
     """What a callback raised comes out of `run`, and the dry sound went on."""
-    sound = FakeSound(CARD)
+    x = (0.1 * rng.standard_normal((48_000, 1))).astype(np.float32)
+    sound = FakeSound(CARD, captured=x)
     with LiveSession(LiveOptions(), sound) as session:
         session.core.denoiser.model.step = None  # type: ignore[method-assign]
         with pytest.raises(Exception, match=r"engine failed.*passed on as it is"):

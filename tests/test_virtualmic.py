@@ -30,6 +30,8 @@ from tests.test_live_pulse import furthest, place, recording
 __all__ = ["pulse"]
 
 RATE = 48_000
+GRID = 384
+"""Samples of one hop."""
 ATTEMPTS = 5
 ROOT = Path(__file__).parent.parent
 
@@ -295,7 +297,13 @@ def test_a_recorder_hears_the_denoised_sound(
     x = recording(rng)
     talk = tmp_path / "talk.wav"
     soundfile.write(talk, x, RATE, subtype="FLOAT")
-    clean = denoise(x, RATE, load_model(model_path))
+    model = load_model(model_path)
+    # Frames begin when live does, so its grid may lie anywhere against the file's. Of
+    # the silence around it, live may leave some out to keep its delay.
+    quiet = RATE // 4
+    shifts = range(0, GRID, GRID // 16)
+    wholes = [denoise(np.pad(x, (shift, 0)), RATE, model)[shift:] for shift in shifts]
+    cleans = [whole[quiet:-quiet] for whole in wholes]
     history = []
     for attempt in range(ATTEMPTS):
         kept = tmp_path / f"kept-{attempt}.wav"
@@ -311,13 +319,14 @@ def test_a_recorder_hears_the_denoised_sound(
         assert process.returncode == 0, said
         assert find_all() == []
         played = soundfile.read(kept, dtype="float32")[0]
-        # Frames begin when live does, which shifts the grid against the file's.
-        at = place(clean, played)
-        near = np.corrcoef(clean, played[at : at + len(clean)])[0, 1]
-        begin = at + RATE // 4
-        sounding = played[begin : begin + len(x) - RATE // 2]
+        places = [place(clean, played) for clean in cleans]
+        parts = [played[at : at + len(cleans[0])] for at in places]
+        pairs = zip(cleans, parts, strict=True)
+        near, sounding = max(
+            ((float(np.corrcoef(a, b)[0, 1]), b) for a, b in pairs), key=lambda p: p[0]
+        )
         lost = furthest(heard[0][place(sounding, heard[0]) :], sounding)
-        history.append((float(near), lost))
+        history.append((near, lost))
         if near > 0.98 and lost <= 1e-6:
             assert float(np.abs(sounding).max()) > 0.01
             return
