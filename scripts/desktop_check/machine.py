@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
+from pi_check.root import MIRROR, NotPossibleError
+
 __all__ = ["HOME", "USER", "Machine", "NotPossibleError", "missing"]
 
-MIRROR = "http://deb.debian.org/debian"
 USER, UID = "pi", 1000
 HOME = f"/home/{USER}"
 
@@ -28,10 +29,6 @@ _PASSED_ON = (
     *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
     *("http_proxy", "https_proxy", "no_proxy"),
 )
-
-
-class NotPossibleError(Exception):
-    """The check cannot be made here; the text says why."""
 
 
 def missing() -> str | None:

@@ -31,6 +31,8 @@ def calm(seed: int, number: int, row: int, share: float) -> np.random.Generator 
     share
         Share of the runs that begin with a calm.
     """
+    if not share:
+        return None
     # Rows take turns, or all calms would begin in the same batch.
     run, place = divmod(number + row, RUN)
     rng = np.random.default_rng([seed, _OWN, run, row])

@@ -161,8 +161,7 @@ class Run:
                 yield noisy, clean
                 continue
             kept = rng.random(len(noisy)) < c.kept
-            if c.mix.calm:
-                kept |= kept_rows(c.seed, number, len(noisy), c.mix.calm)
+            kept |= kept_rows(c.seed, number, len(noisy), c.mix.calm)
             self.model.forget(kept)
             silence = ((0, 0), (lead, 0))
             yield np.pad(noisy[:, :size], silence), np.pad(clean[:, :size], silence)

@@ -31,7 +31,8 @@ sequences are longer, and need the loop that every backend can differentiate."""
 TURN_BYTES = 400_000
 """Most bytes of int8 weights that one turn of TFLite's loop over frames may take."""
 
-_GATES = {"simple_rnn": 1, "lstm": 4, "gru": 3}
+GATES = {"simple_rnn": 1, "lstm": 4, "gru": 3}
+"""Parts side by side in the kernels of each cell."""
 
 UNROLLED = 5
 """Frames of one turn of a training loop on a GPU: it takes longer to start a turn than
@@ -210,7 +211,7 @@ class Recurrent(keras.layers.Layer):  # type: ignore[misc]
         A turn costs TFLite as much as a small layer, so the more the better; but each
         frame of it has a packed copy of the weights, and they should stay in the cache.
         """
-        size = self.units * self.units * _GATES[self.kind]
+        size = self.units * self.units * GATES[self.kind]
         turn = 1
         while turn < 8 and frames % (2 * turn) == 0 and 2 * turn * size <= TURN_BYTES:
             turn *= 2

@@ -14,7 +14,7 @@ from keras import ops
 from streamdenoise.constants import GRID_BINS
 from streamdenoise.errors import ModelError
 from streamdenoise.train.filternet import FilterNet
-from streamdenoise.train.layers import Dense, Recurrent
+from streamdenoise.train.layers import GATES, Dense, Recurrent
 from streamdenoise.train.spectral import (
     COMPRESSION,
     NetConfig,
@@ -199,9 +199,6 @@ def _rebuilt(net: SpectralNet, config: NetConfig) -> SpectralNet:
     return other
 
 
-_GATES = {"simple_rnn": 1, "lstm": 4, "gru": 3}
-
-
 def grow(small: SpectralNet, config: NetConfig) -> SpectralNet:
     """Build a larger net that does what a small one does, to train on from there.
 
@@ -231,7 +228,7 @@ def grow(small: SpectralNet, config: NetConfig) -> SpectralNet:
         old, new = known[name], np.asarray(variable)
         parts: tuple[tuple[int, ...], tuple[int, ...]] = (1,), (1,)
         if name.startswith(("rnn_", "back_")):
-            parts = (_GATES[config.cell],), (_GATES[config.cell],)
+            parts = (GATES[config.cell],), (GATES[config.cell],)
         elif name.startswith("filter/"):
             # Taps, then real and imaginary parts, then bins.
             parts = (small.config.taps, 2), (config.taps, 2)
