@@ -108,8 +108,11 @@ def test_sound_that_begins_late_begins_as_late(tmp_path, ext, muxer, codec, star
     # Times in Matroska and ASF are whole milliseconds.
     assert at == at_b == at_c
     assert lag(x, y) == lag(x, z) == 0
+    # FFmpeg 9 reads as much less of MOV as a sound begins late, if less than a frame.
+    new = av.library_versions["libavformat"][0] >= 63
+    lost = start if new and codec == "alac" and start < 4096 else 0
     # Padding of a last frame may count as sound once, but never twice.
-    assert abs(len(y) - len(x)) <= 1024 and len(z) == len(y)
+    assert abs(len(y) - len(x)) <= 1024 and len(z) == len(y) - lost
 
 
 @pytest.mark.parametrize(

@@ -80,16 +80,15 @@ def open_container(path: Path) -> Iterator[Any]:
         If it is none, or damaged.
     """
     av = av_module()
+    # From PyAV 19 on, tags that are no UTF-8 stop nothing, and there is no choice.
+    old = int(av.__version__.split(".")[0]) < 19
+    tags = {"metadata_errors": "replace"} if old else {}
     # A Python file: names of any bytes work, and none is taken for an address.
     with contextlib.ExitStack() as stack:
         file: BinaryIO = stack.enter_context(path.open("rb"))
         try:
             container = stack.enter_context(
-                av.open(
-                    file,
-                    options={"format_whitelist": _DEMUXERS},
-                    metadata_errors="replace",
-                )
+                av.open(file, options={"format_whitelist": _DEMUXERS}, **tags)
             )
         except (av.error.FFmpegError, ValueError, OSError) as error:
             raise AudioFormatError(

@@ -263,9 +263,11 @@ class AvWriter:
                 for track in self._tracks[self._current :]:
                     track.finish()
                 self._mux()
+                # A stream of a closed container tells nothing any more.
+                numbers = [track.stream.index for track in self._tracks]
                 self._container.close()
                 self._container = None
-                self._mark_delays()
+                self._mark_delays(numbers)
                 for track in self._tracks:
                     track.close()
                 if self._file is not None:
@@ -344,17 +346,17 @@ class AvWriter:
                 packet.stream = targets[packet.stream.index]
                 yield packet
 
-    def _mark_delays(self) -> None:
+    def _mark_delays(self, numbers: list[int]) -> None:
         if self.output.format not in _MP4 or self._file is None:
             return
         late = {
-            track.stream.index: track.delay
-            for track in self._tracks
+            number: track.delay
+            for number, track in zip(numbers, self._tracks, strict=True)
             if track.delay and track.start > track.delay
         }
         rates = {
-            t.stream.index: s.info.sample_rate
-            for t, s in zip(self._tracks, self._sources, strict=False)
+            number: source.info.sample_rate
+            for number, source in zip(numbers, self._sources, strict=False)
         }
         if late:
             self._file.flush()
