@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .constants import GRID_BINS
-from .highband import HighBand, HighBandRule
+from .highband import high_band
 from .stepper import Model, Samples, Stepper, StepperState
 from .stft import Analysis, StftParams, Synthesis, looks_bad, silence_bad_samples
 
@@ -32,7 +32,7 @@ class ChannelState:
     stepper
         States of the model.
     high_band
-        State of the high band rule; None where there is no high band.
+        What rules the high band remembers; None where there is no high band.
     """
 
     samples: Samples
@@ -68,9 +68,7 @@ class Channel:
         self._params, self._group = params, group
         self.analysis = Analysis(params, group)
         self._synthesis = Synthesis(params, group)
-        self._high_band: HighBand | None = None
-        if params.bins > GRID_BINS:
-            self._high_band = HighBandRule(hop_seconds=params.hop_seconds)
+        self._high_band = high_band(model.head, params)
         self._stepper = Stepper(model)
         self.ready = np.zeros((group + 1) * params.hop, np.float32)
         self.bad_samples = 0
@@ -128,7 +126,7 @@ class Channel:
         stepped = perf_counter()
         enhanced = frame.view(np.complex64)[0, :, 0]
         if not self._is_grid:
-            enhanced = self._native(0, enhanced, spectrum)
+            enhanced = self._native(enhanced[None], spectrum[None])[0]
         if wet != 1.0 or dry != 0.0:
             enhanced = _mix(spectrum, enhanced, dry, wet, self._mixed[0], self._part[0])
         combined = perf_counter()
@@ -156,9 +154,7 @@ class Channel:
         stepped = perf_counter()
         enhanced = frames.view(np.complex64)[0, :, :, 0]
         if not self._is_grid:
-            for i in range(group):
-                self._native(i, enhanced[i], spectra[i])
-            enhanced = self._enhanced
+            enhanced = self._native(enhanced, spectra)
         if wet != 1.0 or dry != 0.0:
             enhanced = _mix(spectra, enhanced, dry, wet, self._mixed, self._part)
         combined = perf_counter()
@@ -229,14 +225,14 @@ class Channel:
             power = float(new.dot(new))
         self.power_in = power / new.size
 
-    def _native(self, i: int, frame: Spectrum, spectrum: Spectrum) -> Spectrum:
-        """Extend (or cut) a frame of the grid to the bins of this sample rate."""
-        enhanced: Spectrum = self._enhanced[i]
-        shared = self._shared
-        enhanced[:shared] = frame[:shared]
+    def _native(self, frames: Spectrum, spectra: Spectrum) -> Spectrum:
+        """Extend (or cut) frames of the grid to the bins of this sample rate."""
+        enhanced, shared = self._enhanced[: len(frames)], self._shared
+        enhanced[:, :shared] = frames[:, :shared]
         if self._high_band is not None:
-            gain = self._high_band.process(spectrum[:GRID_BINS], frame)
-            np.multiply(spectrum[shared:], gain, out=enhanced[shared:])
+            high = spectra[:, shared:]
+            gains = self._high_band.process(spectra[:, :shared], frames, (high,))
+            np.multiply(high, gains, out=enhanced[:, shared:])
         return enhanced
 
     def snapshot(self, waiting: int, first: int, last: int) -> ChannelState:

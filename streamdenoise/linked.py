@@ -17,7 +17,7 @@ import numpy as np
 
 from .channel import Spectrum
 from .constants import GRID_BINS
-from .highband import HighBand, HighBandRule
+from .highband import high_band
 from .stepper import Model, Stepper, StepperState
 from .stft import StftParams
 
@@ -138,9 +138,7 @@ class LinkedGain:
     def __init__(self, model: Model, params: StftParams, group: int = 1) -> None:
         self._stepper = Stepper(model)
         self._shared = min(GRID_BINS, params.bins)
-        self._high_band: HighBand | None = None
-        if params.bins > GRID_BINS:
-            self._high_band = HighBandRule(hop_seconds=params.hop_seconds)
+        self._high_band = high_band(model.head, params)
         self._mix = np.zeros((group, GRID_BINS), np.complex64)
         self._frames = self._mix.view(np.float32).reshape(1, group, GRID_BINS, 2)
         self._gains = np.zeros((group, params.bins), np.complex64)
@@ -185,8 +183,8 @@ class LinkedGain:
         frames = enhanced.view(np.complex64).reshape(hops, GRID_BINS)
         gain_between(mix[:, :shared], frames[:, :shared], gains[:, :shared])
         if self._high_band is not None:
-            for i in range(hops):
-                gains[i, shared:] = self._high_band.process(mix[i], frames[i])
+            high = [s[:, shared:] for s in spectra]
+            gains[:, shared:] = self._high_band.process(mix, frames, high)
         if wet != 1.0 or dry != 0.0:
             gains *= np.float32(wet)
             gains += np.float32(dry)

@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .card import MANIFEST, Manifest, ModelCard, read_json, sha256_of
+from .carried import ModelState, carried_pair
 from .constants import GRID_BINS
 from .errors import ModelError
-from .runtime import Function, Graph
-
-ModelState = dict[str, NDArray[np.float32]]
-"""State tensors by name. Arrays are replaced by a step, never written into."""
+from .head import HighHead
+from .runtime import Graph
 
 FRAME, ENHANCED = "frame", "enhanced"
 STEP, STEPS, WHOLE = "step", "steps", "whole"
@@ -32,7 +31,7 @@ class StepModel:
         The bytes of a ``.tflite`` file that keeps the step contract: a signature
         ``step`` with input ``frame`` (1, 257, 2) and any states, output ``enhanced``
         of the same shape and, for each state S, ``S_out``. A second signature
-        ``steps`` takes ``frame`` as (1, N, 257, 2).
+        ``steps`` takes ``frame`` as (1, N, 257, 2). There may be a `HighHead` as well.
     card
         What is known of it.
 
@@ -42,6 +41,8 @@ class StepModel:
         As given, with `steps` as the file has it.
     group
         Frames per call of `steps`; 0 when the model has no such signature.
+    head
+        What rules the band above 8 kHz; None when the file has nothing for it.
     runtime
         Name of the package that runs it.
 
@@ -57,22 +58,11 @@ class StepModel:
         self.runtime = graph.runtime
         if STEP not in graph.signatures:
             raise ModelError(_no_step(what, graph))
-        self._step = graph.function(STEP)
-        self._state_shapes = _check_signature(what, self._step, (1, GRID_BINS, 2))
-        self._steps: Function | None = None
-        self.group = 0
-        if STEPS in graph.signatures:
-            steps = graph.function(STEPS)
-            count = (
-                steps.inputs[FRAME][1] if len(steps.inputs.get(FRAME, ())) > 1 else 1
-            )
-            states = _check_signature(what, steps, (1, count, GRID_BINS, 2))
-            if states != self._state_shapes:
-                raise ModelError(
-                    f"{what} has other states in 'steps' than in 'step', so one cannot "
-                    "go on where the other stopped: export it again"
-                )
-            self._steps, self.group = steps, count
+        self._step, self._steps = carried_pair(
+            graph, what, (STEP, STEPS), FRAME, ENHANCED, (1, GRID_BINS, 2)
+        )
+        self.group = self._steps.shape[1] if self._steps else 0
+        self.head = HighHead.of(graph, what)
         self.card = replace(card, steps=self.group)
 
     @property
@@ -82,7 +72,7 @@ class StepModel:
 
     def initial_state(self) -> ModelState:
         """Return the state at the start of a stream: zeros."""
-        return {n: np.zeros(s, np.float32) for n, s in self._state_shapes.items()}
+        return self._step.initial_state()
 
     def step(
         self, frame: NDArray[np.float32], state: ModelState
@@ -100,7 +90,7 @@ class StepModel:
         -------
         float32 array of shape (1, 257, 2)
         """
-        return _run(self._step, frame, state)
+        return self._step(frame, state)
 
     def steps(
         self, frames: NDArray[np.float32], state: ModelState
@@ -110,39 +100,7 @@ class StepModel:
             raise ModelError(
                 f"model '{self.name}' has no signature 'steps': use step()"
             )
-        return _run(self._steps, frames, state)
-
-
-def _run(
-    function: Function, frame: NDArray[np.float32], state: ModelState
-) -> NDArray[np.float32]:
-    state[FRAME] = frame
-    try:
-        out = function(state)
-    finally:
-        del state[FRAME]
-    for name in state:
-        state[name] = out[name + "_out"]
-    return out[ENHANCED]
-
-
-def _check_signature(
-    what: str, function: Function, frame: tuple[int, ...]
-) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of the states, or raise a `ModelError` saying what is off."""
-    states = {n: s for n, s in function.inputs.items() if n != FRAME}
-    wanted_in = {FRAME: frame, **states}
-    wanted_out = {ENHANCED: frame, **{n + "_out": s for n, s in states.items()}}
-    for side, has, wanted in (
-        ("inputs", function.inputs, wanted_in),
-        ("outputs", function.outputs, wanted_out),
-    ):
-        if has != wanted:
-            raise ModelError(
-                f"{what} does not keep the step contract: its {side} are {has}, and "
-                f"{wanted} was expected; export it with scripts/export"
-            )
-    return states
+        return self._steps(frames, state)
 
 
 def _no_step(what: str, graph: Graph) -> str:

@@ -11,9 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .constants import GRID_BINS
+from .head import POWERS
 
 if TYPE_CHECKING:
-    from .model import ModelState, StepModel
+    from .carried import ModelState
+    from .highband import Head
+    from .model import StepModel
 
     Frames = NDArray[np.float32]
 
@@ -92,6 +95,8 @@ def check_model(
     for number, what in enumerate(("noise", "silence")):
         yield _long_run(model, rng, what, steps, number, progress)
     yield _timing(model, rng)
+    if model.head is not None:
+        yield _head(model.head, steps, rng)
 
 
 def _noise(rng: np.random.Generator, frames: int, level: float) -> Frames:
@@ -225,3 +230,19 @@ def _timing(model: StepModel, rng: np.random.Generator) -> CheckResult:
         f"p50 {1e6 * p50:.0f} us, p99 {1e6 * p99:.0f} us of a hop of {1e3 * hop:.0f} ms"
     )
     return CheckResult("a step is in time", bool(p99 < hop), found)
+
+
+def _head(head: Head, steps: int, rng: np.random.Generator) -> CheckResult:
+    """Feed the head of the high band sound, extremes and silence for a long time."""
+    name = f"the head above 8 kHz keeps to gains over {steps:,} steps"
+    state = head.initial_state()
+    low, high = 0.0, 0.0
+    for level in (1.0, 0.0, 1e-20, 1e12, 1e-6, 1.0):
+        for _ in range(max(steps // 6, 1)):
+            powers = np.float32(level * rng.exponential(1.0, (1, POWERS)))
+            gains = head.gains(powers, state)
+            low, high = min(low, float(gains.min())), max(high, float(gains.max()))
+            if not _finite(gains, *state.values()):
+                return CheckResult(name, False, f"NaN or infinity at power {level:g}")
+    ok = low >= 0.0 and high <= 1.0
+    return CheckResult(name, ok, f"gains from {low:.2f} to {high:.2f}")

@@ -216,9 +216,7 @@ def _high_band_gains(
     grid: NDArray[np.complex64], enhanced: NDArray[np.complex64], params: StftParams
 ) -> NDArray[np.float32]:
     """Return the gain above the grid, shape (frames, 1)."""
-    rule = HighBandRule(hop_seconds=params.hop_seconds)
-    gains = [rule.process(a, b) for a, b in zip(grid, enhanced, strict=True)]
-    return np.array(gains, np.float32)[:, None]
+    return HighBandRule(hop_seconds=params.hop_seconds).process(grid, enhanced)
 
 
 def _denoise_linked(

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .card import ModelCard
+from .carried import ModelState
 from .constants import GRID_BINS
-from .model import ModelState
+from .highband import Head
 
 Samples = NDArray[np.float32]
 
@@ -37,6 +38,10 @@ class Model(Protocol):
     @property
     def group(self) -> int:
         """Frames per call of `steps`; 0 without it."""
+
+    @property
+    def head(self) -> Head | None:
+        """What rules the band above the grid; None leaves it to a rule."""
 
     def initial_state(self) -> ModelState:
         """Return the state at the start of a stream."""

@@ -20,6 +20,7 @@ class IdentityModel:
     """
 
     group = 4
+    head = None
 
     def __init__(self, **card: Any) -> None:
         self.card = replace(ModelCard("fake", "fake.tflite", steps=self.group), **card)

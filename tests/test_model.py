@@ -154,6 +154,7 @@ def test_shipped_models_keep_their_cards() -> None:
         if card.causal:
             loaded = load_model(card.name)
             assert loaded.group == card.steps
+            assert loaded.head is not None and loaded.head.group == card.steps
             assert Denoiser(loaded).process(np.zeros(1000)).shape == (1000,)
         else:
             with pytest.raises(ModelError, match="bidirectional"):

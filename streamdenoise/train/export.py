@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from streamdenoise.constants import GRID_BINS
 from streamdenoise.errors import ModelError, RuntimeMissingError
-from streamdenoise.model import STEP, STEPS, WHOLE
+from streamdenoise.head import HIGH, HIGHS, POWERS
+from streamdenoise.model import ENHANCED, FRAME, STEP, STEPS, WHOLE
 
 if TYPE_CHECKING:
+    from streamdenoise.train.highnet import HighNet
     from streamdenoise.train.nets import SpectralNet
 
 STEPS_FRAMES = 32
@@ -33,6 +35,7 @@ def convert(
     quantised: bool = False,
     steps: int = STEPS_FRAMES,
     levelled: bool = True,
+    high: HighNet | None = None,
 ) -> bytes:
     """Convert a net to the bytes of a ``.tflite`` file.
 
@@ -49,6 +52,9 @@ def convert(
         Give each output of a matrix a step size of its own when quantised. Not by the
         converter's own way: tflite-runtime 2.14, the last one for 32-bit ARM, cannot
         load that.
+    high
+        Net of a head for the band above 8 kHz, which goes into the same file; a net
+        that is not causal has no place for one.
 
     Raises
     ------
@@ -66,6 +72,12 @@ def convert(
     archive = keras.export.ExportArchive()
     archive.track(net)
     keys = _add_endpoints(archive, net, steps, tf)
+    parameters = net.count_params()
+    if high is not None and net.causal:
+        archive.track(high)
+        pair, shape = (HIGH, HIGHS), (POWERS,)
+        keys += _add_carried(archive, high, pair, "powers", "gains", shape, steps, tf)
+        parameters += high.count_params()
     with quiet(), tempfile.TemporaryDirectory() as folder:
         archive.write_out(folder, verbose=False)
         converter = tf.lite.TFLiteConverter.from_saved_model(
@@ -76,7 +88,7 @@ def convert(
             flag = "_experimental_disable_per_channel_quantization_for_dense_layers"
             setattr(converter, flag, True)
         content = bytes(converter.convert())
-    check_size(len(content), net.count_params(), quantised=quantised)
+    check_size(len(content), parameters, quantised=quantised)
     return content
 
 
@@ -109,41 +121,55 @@ def backend() -> tuple[Any, Any]:
 
 
 def _add_endpoints(archive: Any, net: SpectralNet, steps: int, tf: Any) -> list[str]:
-    """Add the signatures of a net to an archive and return their names.
+    """Add the signatures of a net to an archive and return their names."""
+    if net.causal:
+        names, shape = (STEP, STEPS), (GRID_BINS, 2)
+        return _add_carried(archive, net, names, FRAME, ENHANCED, shape, steps, tf)
+
+    def whole(inputs: dict[str, Any]) -> dict[str, Any]:
+        return {ENHANCED: net(inputs[FRAME])}
+
+    frame = tf.TensorSpec((1, None, GRID_BINS, 2), tf.float32, name=FRAME)
+    archive.add_endpoint(WHOLE, whole, [{FRAME: frame}])
+    return [WHOLE]
+
+
+def _add_carried(
+    archive: Any,
+    net: SpectralNet | HighNet,
+    names: tuple[str, str],
+    heard: str,
+    told: str,
+    shape: tuple[int, ...],
+    steps: int,
+    tf: Any,
+) -> list[str]:
+    """Add signatures for one frame and for many, and return their names.
 
     Inputs and outputs are dicts: their keys become the names in the file, whereas the
     order of tensors is the converter's own.
     """
 
-    def spec(name: str, shape: tuple[int | None, ...]) -> Any:
+    def spec(name: str, shape: tuple[int, ...]) -> Any:
         return tf.TensorSpec((1, *shape), tf.float32, name=name)
 
-    if not net.causal:
-
-        def whole(inputs: dict[str, Any]) -> dict[str, Any]:
-            return {"enhanced": net(inputs["frame"])}
-
-        frame = spec("frame", (None, GRID_BINS, 2))
-        archive.add_endpoint(WHOLE, whole, [{"frame": frame}])
-        return [WHOLE]
-
-    states = {name: spec(name, shape) for name, shape in net.state_spec.items()}
+    states = {name: spec(name, size) for name, size in net.state_spec.items()}
 
     def carried(run: Callable[..., Any]) -> Callable[[dict[str, Any]], dict[str, Any]]:
         def endpoint(inputs: dict[str, Any]) -> dict[str, Any]:
             old = {name: inputs[name] for name in states}
-            enhanced, new = run(inputs["frame"], old)
-            return {"enhanced": enhanced, **{f"{n}_out": new[n] for n in states}}
+            out, new = run(inputs[heard], old)
+            return {told: out, **{f"{n}_out": new[n] for n in states}}
 
         return endpoint
 
-    frame = spec("frame", (GRID_BINS, 2))
-    archive.add_endpoint(STEP, carried(net.step), [{"frame": frame, **states}])
+    one = {heard: spec(heard, shape), **states}
+    archive.add_endpoint(names[0], carried(net.step), [one])
     if not steps:
-        return [STEP]
-    frame = spec("frame", (steps, GRID_BINS, 2))
-    archive.add_endpoint(STEPS, carried(net.run), [{"frame": frame, **states}])
-    return [STEP, STEPS]
+        return [names[0]]
+    many = {heard: spec(heard, (steps, *shape)), **states}
+    archive.add_endpoint(names[1], carried(net.run), [many])
+    return list(names)
 
 
 def check_size(size: int, parameters: int, *, quantised: bool) -> None:

@@ -9,15 +9,9 @@ import keras
 from keras import ops
 
 from streamdenoise.constants import GRID_BINS, HOP_SECONDS
-from streamdenoise.train.layers import LOOP_LIMIT, Dense
+from streamdenoise.train.layers import Dense
+from streamdenoise.train.running import each_frame, running_mean
 from streamdenoise.train.spectral import COMPRESSION, NetConfig, SpectralNet, States
-
-MEMORY_SECONDS = 2.5
-"""Time constant of the running level."""
-
-PRIOR_FRAMES = 30
-"""Weight of the usual level at the start of a stream, as a number of frames. Without
-it, the hiss before the first word would look as loud as speech."""
 
 USUAL_LEVEL = 0.6
 """Features are scaled to this mean: what full-range speech in noise has by itself."""
@@ -147,50 +141,15 @@ class FilterNet(SpectralNet):
             new = ops.minimum(1.0 - keep + keep * old, now)
             return new, new
 
-        states["silent"], sunk = self._each(body, states["silent"], silent)
+        states["silent"], sunk = each_frame(body, states["silent"], silent)
         return out + self.config.floor * (1.0 - sunk) * (planes - out)
-
-    @staticmethod
-    def _each(body: Any, last: Any, frames: Any) -> tuple[Any, Any]:
-        """Scan over frames, few of them one by one.
-
-        Any other order rounds otherwise, and int8 activations make a visible step of
-        the last bit; `steps` has to agree with `step`.
-        """
-        count = frames.shape[0]
-        if count is None or count > LOOP_LIMIT:
-            return ops.scan(body, last, frames)  # type: ignore[no-any-return]
-        each = []
-        # No index and no stack: TFLite takes its time over both.
-        for frame in ops.split(frames, count, axis=0) if count > 1 else [frames]:
-            last, new = body(last, ops.squeeze(frame, axis=0))
-            each.append(new[None])
-        return last, ops.concatenate(each, axis=0)
 
     def _features(self, power: Any, states: States) -> Any:
         """Return compressed magnitudes over their running mean, ``[T, B, 257]``."""
         loud = ops.exp((COMPRESSION / 2) * ops.log(power + _TINY))
         now = ops.mean(loud, axis=-1, keepdims=True)
-        mean = ops.maximum(self._level(now, states), LEVEL_FLOOR)
+        mean = ops.maximum(running_mean(now, states, USUAL_LEVEL), LEVEL_FLOOR)
         return loud * (2.0 * USUAL_LEVEL / mean) - 1.0
-
-    def _level(self, now: Any, states: States) -> Any:
-        """Return the running mean of `now`, ``[T, B, 1]``, up to each frame.
-
-        A leaky sum over a leaky count, beginning at the usual level.
-        """
-        keep = math.exp(-HOP_SECONDS / MEMORY_SECONDS)
-
-        def body(old: Any, new: Any) -> tuple[Any, Any]:
-            new = keep * old + new
-            return new, new
-
-        states["level"], total = self._each(body, states["level"], now)
-        ones = ops.ones_like(now)
-        states["heard"], count = self._each(body, states["heard"], ones)
-        # What is left of the prior: the count says how long the stream has run.
-        prior = PRIOR_FRAMES * (1.0 - (1.0 - keep) * count)
-        return (total + USUAL_LEVEL * prior) / (count + prior)
 
 
 def _power(planes: Any) -> Any:

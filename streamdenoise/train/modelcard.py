@@ -122,7 +122,7 @@ def render_card(
         f"- Latency: {latency}",
         f"- Grid: {card.bins} bins of 31.25 Hz, every {1000 * card.hop_seconds:.0f} ms",
         f"- States: {states}",
-        f"- Signatures: {_signatures(card)}",
+        f"- Signatures: {_signatures(card, head=bool(first.get('head')))}",
         "",
         "## Files",
         "",
@@ -158,10 +158,12 @@ def render_card(
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip() + "\n"
 
 
-def _signatures(card: ModelCard) -> str:
+def _signatures(card: ModelCard, *, head: bool) -> str:
     if not card.causal:
         return "`whole` (any number of frames)"
-    return f"`step` (one frame), `steps` ({card.steps} frames)"
+    own = f"`step` (one frame), `steps` ({card.steps} frames)"
+    above = "`high`, `highs` (the same for the band above 8 kHz: `high-band.md`)"
+    return f"{own}; {above}" if head else own
 
 
 def _file_table(

@@ -16,11 +16,13 @@ import numpy.typing as npt
 from streamdenoise.card import ModelCard
 from streamdenoise.constants import GRID_BINS, GRID_RATE
 from streamdenoise.errors import ModelError
+from streamdenoise.head import POWERS
 from streamdenoise.model import StepModel
 from streamdenoise.offline import WholeModel, analyse
 from streamdenoise.stft import StftParams
 
 if TYPE_CHECKING:
+    from streamdenoise.train.highnet import HighNet
     from streamdenoise.train.nets import SpectralNet
 
 PARITY_FRAMES = 1024
@@ -31,6 +33,9 @@ FLOAT_BOUND = 1e-5
 
 DYNAMIC_BOUND_DB = -20.0
 """Most error that int8 weights may make, as power relative to the output."""
+
+HEAD_BOUND = 1e-4
+"""Most that a gain of the head may differ from Keras, with int8 weights too."""
 
 
 @dataclass(frozen=True)
@@ -160,6 +165,33 @@ def measure_parity(net: SpectralNet, content: bytes, frames: Any = None) -> Pari
     )
 
 
+def measure_head_parity(high: HighNet, content: bytes) -> float:
+    """Return how far gains of a file's head are from those of its net, at most.
+
+    Over powers of bands that wander through 80 dB, one frame at a time and in groups.
+    """
+    rng = np.random.default_rng(0)
+    count = PARITY_FRAMES
+    walk = np.cumsum(rng.normal(0.0, 0.3, (count, POWERS)), axis=0)
+    powers = np.float32(10.0 ** (4.0 * np.sin(walk) - 3.0))
+    import tensorflow as tf
+
+    wanted = np.asarray(tf.function(lambda x: high(x))(powers[None]))[0]
+    head = StepModel(content, ModelCard("exported", "exported.tflite")).head
+    if head is None:
+        return float("inf")
+    worst = 0.0
+    for group in {1, head.group or 1}:
+        state = head.initial_state()
+        got = [
+            head.gains(powers[at : at + group], state)
+            for at in range(0, count - group + 1, group)
+        ]
+        both = np.concatenate(got)
+        worst = max(worst, float(np.max(np.abs(both - wanted[: len(both)]))))
+    return worst
+
+
 def _run_steps(
     call: Callable[..., npt.NDArray[np.float32]],
     model: StepModel,
@@ -216,4 +248,20 @@ def gate(parity: Parity, *, quantised: bool) -> None:
         raise ModelError(
             f"the file differs from Keras by {parity.worst:.1e} of full scale "
             f"({FLOAT_BOUND:.0e} is allowed): it does not hold this net"
+        )
+
+
+def gate_head(worst: float) -> None:
+    """Refuse a file whose head is not the net that it was made of.
+
+    Raises
+    ------
+    ModelError
+        If a gain differs by more than `HEAD_BOUND`.
+    """
+    if not worst <= HEAD_BOUND:
+        raise ModelError(
+            f"a gain of the head above 8 kHz differs from Keras by {worst:.1e} "
+            f"({HEAD_BOUND:.0e} is allowed): the file does not hold this head, or it "
+            "has more than 18 units, whose matrices the converter makes int8"
         )

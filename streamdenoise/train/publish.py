@@ -13,9 +13,16 @@ from streamdenoise.constants import GRID_BINS, HOP_SECONDS
 from streamdenoise.errors import ModelError
 from streamdenoise.train.export import STEPS_FRAMES, convert
 from streamdenoise.train.modelcard import Story, render_card
-from streamdenoise.train.parity import Parity, gate, measure_parity
+from streamdenoise.train.parity import (
+    Parity,
+    gate,
+    gate_head,
+    measure_head_parity,
+    measure_parity,
+)
 
 if TYPE_CHECKING:
+    from streamdenoise.train.highnet import HighNet
     from streamdenoise.train.nets import SpectralNet
 
 WIN_HOPS = 4
@@ -58,6 +65,7 @@ def publish(
     *,
     default: bool = False,
     steps: int = STEPS_FRAMES,
+    high: HighNet | None = None,
 ) -> dict[str, Parity]:
     """Convert a net, pass it through the gates, and write all files of it.
 
@@ -81,6 +89,8 @@ def publish(
         Make this model the one that is used when none is asked for.
     steps
         Frames per call of the signature ``steps``.
+    high
+        Net of the head for the band above 8 kHz, which goes into both files.
 
     Returns
     -------
@@ -100,9 +110,12 @@ def publish(
     kinds = {name: "dynamic", f"{name}-float32": "float32"}
     contents, parities = {}, {}
     for full, kind in kinds.items():
-        contents[full] = convert(net, quantised=kind == "dynamic", steps=steps)
-        parities[full] = measure_parity(net, contents[full])
-        gate(parities[full], quantised=kind == "dynamic")
+        quantised = kind == "dynamic"
+        content = convert(net, quantised=quantised, steps=steps, high=high)
+        contents[full], parities[full] = content, measure_parity(net, content)
+        gate(parities[full], quantised=quantised)
+        if high is not None and net.causal:
+            gate_head(measure_head_parity(high, content))
     entries = {}
     for full, kind in kinds.items():
         save_bytes(folder / f"{full}.tflite", contents[full])
@@ -117,6 +130,7 @@ def publish(
             "bins": GRID_BINS,
             "steps": steps if net.causal else 0,
             "causal": net.causal,
+            "head": high is not None and net.causal,
             "parameters": int(net.count_params()),
             "states": {n: [1, *s] for n, s in net.state_spec.items()}
             if net.causal
