@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -100,26 +101,24 @@ class BandPowers:
         self.hz = np.arange(GRID_BINS, params.bins, dtype=np.float64) * bin_hz
         edges = np.searchsorted(self.hz, HIGH_EDGES)
         self.bands = int(np.count_nonzero(np.diff(edges)))
-        # Squares of real and imaginary parts lie side by side, hence twice the bin.
-        self._starts, self._stop = 2 * edges[: self.bands], 2 * int(edges[-1])
-        self._per_bin = (1.0 / np.diff(edges)[: self.bands]).astype(np.float32)
+        self._high = _means(edges, self.hz.size)
         low = np.ceil(np.array(LOW_EDGES) / BIN_HZ).astype(int)
-        self._low_starts, self._low_stop = 2 * low[:-1], 2 * int(low[-1])
-        self._low_per_bin = (1.0 / np.diff(low)).astype(np.float32)
+        self._low = _means(low, GRID_BINS)
 
     def __call__(
         self, before: Spectra, after: Spectra, high: Sequence[Spectra]
     ) -> Gains:
         """Return float32 (frames, `POWERS`); for the arguments see `HighBand`."""
-        powers = np.zeros((len(before), POWERS), np.float32)
-        above = powers[:, : self.bands]
-        for spectra in high:
-            above += _sums(spectra, self._starts, self._stop)
-        above *= self._per_bin / np.float32(len(high))
+        powers = np.empty((len(before), POWERS), np.float32)
+        above = powers[:, :HIGH_BANDS]
+        np.matmul(_squares(high[0]), self._high, out=above)
+        for spectra in high[1:]:
+            above += _squares(spectra) @ self._high
+        if len(high) > 1:
+            above /= np.float32(len(high))
         for first, frames in ((HIGH_BANDS, before), (HIGH_BANDS + LOW_BANDS, after)):
-            sums = _sums(frames, self._low_starts, self._low_stop)
             below = powers[:, first : first + LOW_BANDS]
-            np.multiply(sums, self._low_per_bin, out=below)
+            np.matmul(_squares(frames), self._low, out=below)
         return powers
 
 
@@ -151,7 +150,7 @@ class HighBandNet:
     ) -> Gains:
         """Return the gain of each bin above the grid; see `HighBand`."""
         powers = self._powers(before, after, high)
-        heard = powers[:, : self._powers.bands].any(axis=1)
+        heard = powers[:, :HIGH_BANDS].any(axis=1)
         if heard.all():
             return self._gains(powers) @ self._spread
         gains = np.zeros((len(powers), HIGH_BANDS), np.float32)
@@ -181,11 +180,23 @@ class HighBandNet:
         self._state = {name: tensor.copy() for name, tensor in state.items()}
 
 
-def _sums(spectra: Spectra, starts: NDArray[np.intp], stop: int) -> Gains:
-    """Return the sum of the power from each start to the next, (frames, bands)."""
-    reals = spectra.view(np.float32)[:, :stop]
-    sums: Gains = np.add.reduceat(reals * reals, starts, axis=1)
-    return sums
+def _squares(spectra: Spectra) -> Gains:
+    """Return squares of real and imaginary parts side by side, (frames, 2 bins)."""
+    reals = spectra.view(np.float32)
+    squares: Gains = reals * reals
+    return squares
+
+
+def _means(edges: NDArray[np.intp], bins: int) -> Gains:
+    """Return what makes mean powers of bands out of `_squares`, (2 bins, bands).
+
+    A product with a matrix takes half the time of sums over slices.
+    """
+    means = np.zeros((2 * bins, len(edges) - 1), np.float32)
+    for band, (start, stop) in enumerate(pairwise(edges)):
+        if stop > start:
+            means[2 * start : 2 * stop, band] = 1.0 / (stop - start)
+    return means
 
 
 def _spread(hz: NDArray[np.float64]) -> Gains:
