@@ -142,7 +142,7 @@ class HighBandNet:
     def __init__(self, head: Head, params: StftParams) -> None:
         self._head = head
         self._powers = BandPowers(params)
-        self._spread = _spread(self._powers.hz)
+        self._spread = _spread(self._powers.hz, self._powers.bands)
         self._state = head.initial_state()
 
     def process(
@@ -199,14 +199,15 @@ def _means(edges: NDArray[np.intp], bins: int) -> Gains:
     return means
 
 
-def _spread(hz: NDArray[np.float64]) -> Gains:
+def _spread(hz: NDArray[np.float64], bands: int) -> Gains:
     """Return the share of each band in the gain of each bin, (bands, bins).
 
-    Straight lines between the middles of the bands, level beyond the first and last.
+    Straight lines between the middles of the bands that there are, level beyond the
+    first and last.
     """
     edges = np.array(HIGH_EDGES)
-    middles = (edges[:-1] + edges[1:]) / 2.0
-    shares = [np.interp(hz, middles, one) for one in np.eye(HIGH_BANDS)]
+    middles = ((edges[:-1] + edges[1:]) / 2.0)[:bands]
+    shares = [np.interp(hz, middles, one[:bands]) for one in np.eye(HIGH_BANDS)]
     return np.array(shares, np.float32)
 
 

@@ -198,6 +198,24 @@ def test_bins_between_the_middles_of_bands_lie_between_their_gains() -> None:
     assert np.abs(np.diff(sloped)).max() < 0.02
 
 
+@pytest.mark.parametrize("rate", RATES)
+def test_bands_that_a_rate_lacks_rule_nothing(rate: int) -> None:
+    """What a head says of bands above half the rate is heard nowhere."""
+    params = StftParams.for_rate(rate)
+    there = BandPowers(params).bands
+
+    class Loud(Constant):
+        def gains(self, powers: Any, state: dict[str, Any]) -> Any:
+            gains = super().gains(powers, state)
+            gains[:, there:] = 1.0
+            return gains
+
+    low = np.ones((1, GRID_BINS), np.complex64)
+    high = np.ones((1, params.bins - GRID_BINS), np.complex64)
+    gains = HighBandNet(Loud(0.25), params).process(low, low, (high,))
+    np.testing.assert_allclose(gains, 0.25, rtol=1e-6)
+
+
 @pytest.mark.parametrize(("rate", "kind"), [(16_000, None), (48_000, HighBandRule)])
 def test_without_a_head_the_rule_does_it(rate: int, kind: type | None) -> None:
     """Models that bring no head work at every rate."""

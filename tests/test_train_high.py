@@ -116,14 +116,16 @@ def test_mixtures_repeat_and_keep_the_splits_apart(pack: Path) -> None:
 
 
 def test_a_head_learns_what_the_rule_cannot(heard: highfit.Heard) -> None:
-    """A minute of training on a few mixtures is nearer to clean than doing nothing."""
+    """After some updates on a few mixtures it is nearer to clean than doing nothing."""
     nothing = highfit.judge(heard, np.ones_like(heard.clean))
-    net = highfit.fit(heard, heard, 8, 0.15, batch=8, rate=1e-2, say=lambda _: None)
+    net = highfit.fit(
+        heard, heard, 8, updates=80, batch=8, rate=1e-2, say=lambda _: None
+    )
     head = highfit.judge(heard, highfit.gains_of(net, heard))
     ideal = np.sqrt(
         np.minimum(heard.clean / np.maximum(heard.powers[..., :HIGH_BANDS], 1e-20), 1)
     )
-    assert head.loss < 0.7 * nothing.loss
+    assert head.loss < 0.8 * nothing.loss
     assert highfit.judge(heard, ideal).loss < head.loss
     assert nothing.hiss_db == pytest.approx(0.0, abs=1e-3)
 

@@ -12,6 +12,7 @@ import keras  # isort: skip
 from streamdenoise.errors import ModelError
 from streamdenoise.train import nets
 from streamdenoise.train.layers import CELLS, LOOP_LIMIT, Recurrent
+from streamdenoise.train.running import running_mean
 
 KERAS_LAYERS = {
     "gru": keras.layers.GRU,
@@ -96,7 +97,7 @@ def test_a_filter_net_forgets_the_level() -> None:
     net = nets.build(CONFIGS[3])
     now = np.random.default_rng(0).uniform(0.4, 1.4, (1500, 1)).astype(np.float32)
     usual, loud, quiet = (
-        np.asarray(net._level(now * gain, net.zero_states(1))) / gain
+        np.asarray(running_mean(now * gain, net.zero_states(1), 0.6)) / gain
         for gain in (1.0, 4.0, 0.25)
     )
     assert np.all(loud[0] < 0.5 * usual[0]) and np.all(quiet[0] > 2.0 * usual[0])
@@ -111,7 +112,7 @@ def test_a_running_level_is_the_same_in_every_loop(frames: int) -> None:
     now = np.random.default_rng(0).uniform(0.1, 2.0, (120, 2)).astype(np.float32)
     states = net.zero_states(2)
     parts = [now[at : at + frames] for at in range(0, 120, frames)]
-    levels = [net._level(part[..., None], states) for part in parts]
+    levels = [running_mean(part[..., None], states, 0.6) for part in parts]
     level = np.concatenate([np.asarray(each)[..., 0] for each in levels])
     leak = np.exp(-0.008 / 2.5) ** np.arange(119, -1, -1)
     prior = 30.0 * leak[0] * np.exp(-0.008 / 2.5)

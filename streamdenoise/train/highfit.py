@@ -183,14 +183,18 @@ def fit(
     heard: Heard,
     valid: Heard,
     units: int,
-    minutes: float,
+    minutes: float = 7.0,
     *,
+    updates: int = 0,
     batch: int = 32,
     rate: float = 3e-3,
     seed: int = 1,
     say: Callable[[str], None] = print,
 ) -> highnet.HighNet:
-    """Train a head for some minutes, the rate falling; keep what validates best."""
+    """Train a head for some minutes, or updates; keep what validates best.
+
+    The rate falls linearly over them.
+    """
     keras.utils.set_random_seed(seed)
     net = highnet.build(units)
     net.compile(
@@ -199,9 +203,9 @@ def fit(
     wanted, valid_wanted = targets(heard), targets(valid)
     rng = np.random.default_rng(seed)
     begin, losses = time.monotonic(), []
-    best, kept = float("inf"), net.get_weights()
-    while (elapsed := (time.monotonic() - begin) / 60.0) < minutes:
-        net.optimizer.learning_rate = rate * max(0.02, 1.0 - elapsed / minutes)
+    best, kept, done = float("inf"), net.get_weights(), 0.0
+    while done < 1.0:
+        net.optimizer.learning_rate = rate * max(0.02, 1.0 - done)
         rows = rng.choice(len(wanted), batch)
         at = int(rng.integers(wanted.shape[1] - SEQUENCE + 1))
         part = slice(at, at + SEQUENCE)
@@ -209,7 +213,9 @@ def fit(
         _colour(rng, powers, goal)
         _cut_some(rng, powers, goal)
         losses.append(float(net.train_on_batch(powers, goal)))
-        if len(losses) % 500 == 0:
+        elapsed = (time.monotonic() - begin) / 60.0
+        done = len(losses) / updates if updates else elapsed / minutes
+        if len(losses) % 500 == 0 or done >= 1.0:
             now = net.evaluate(valid.powers, valid_wanted, batch_size=32, verbose=0)
             if now < best:
                 best, kept = now, net.get_weights()
