@@ -16,6 +16,11 @@ ModelState = dict[str, NDArray[float32]]
 """State tensors by name. Arrays are replaced by a step, never written into."""
 
 
+def copied(state: ModelState) -> ModelState:
+    """Return a copy of a state."""
+    return {name: tensor.copy() for name, tensor in state.items()}
+
+
 class Carried:
     """One signature of a model file, called with what is heard and a state.
 

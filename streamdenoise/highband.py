@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .carried import ModelState
+from .carried import ModelState, copied
 from .constants import BIN_HZ, GRID_BINS, HOP_SECONDS
 from .head import HIGH_BANDS, HIGH_EDGES, LOW_BANDS, LOW_EDGES, POWERS
 from .stft import StftParams
@@ -173,11 +173,11 @@ class HighBandNet:
 
     def snapshot(self) -> ModelState:
         """Return the states of the head."""
-        return {name: tensor.copy() for name, tensor in self._state.items()}
+        return copied(self._state)
 
     def restore(self, state: ModelState) -> None:
         """Go back to a snapshot."""
-        self._state = {name: tensor.copy() for name, tensor in state.items()}
+        self._state = copied(state)
 
 
 def _squares(spectra: Spectra) -> Gains:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .card import ModelCard
-from .carried import ModelState
+from .carried import ModelState, copied
 from .constants import GRID_BINS
 from .highband import Head
 
@@ -131,12 +131,11 @@ class Stepper:
 
     def snapshot(self) -> StepperState:
         """Return copies of everything remembered."""
-        tensors = {name: tensor.copy() for name, tensor in self._state.items()}
-        return StepperState(tensors, self._silent)
+        return StepperState(copied(self._state), self._silent)
 
     def restore(self, state: StepperState) -> None:
         """Go back to a snapshot."""
-        self._state = {name: tensor.copy() for name, tensor in state.tensors.items()}
+        self._state = copied(state.tensors)
         self._silent = state.silent
 
     def fits(self, state: StepperState) -> bool:

@@ -122,9 +122,7 @@ def test_a_head_learns_what_the_rule_cannot(heard: highfit.Heard) -> None:
         heard, heard, 8, updates=80, batch=8, rate=1e-2, say=lambda _: None
     )
     head = highfit.judge(heard, highfit.gains_of(net, heard))
-    ideal = np.sqrt(
-        np.minimum(heard.clean / np.maximum(heard.powers[..., :HIGH_BANDS], 1e-20), 1)
-    )
+    ideal = highfit.ideal_gains(heard)
     assert head.loss < 0.8 * nothing.loss
     assert highfit.judge(heard, ideal).loss < head.loss
     assert nothing.hiss_db == pytest.approx(0.0, abs=1e-3)

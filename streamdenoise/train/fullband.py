@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamdenoise.errors import AudioFormatError, StreamDenoiseError
+from streamdenoise.train.mix import respectrum
 
 FULL_RATE: Final = 48_000
 """Sample rate in Hz of a full-band pack."""
@@ -191,11 +192,7 @@ def stretched(x: Audio, samples: int) -> Audio:
     """Resample to a number of samples, by FFT; pitch and speed change together."""
     even = x[: x.size - x.size % 2]
     size = samples - samples % 2
-    spectrum = np.fft.rfft(even)
-    out = np.zeros(size // 2 + 1, np.complex128)
-    keep = min(out.size, spectrum.size)
-    out[:keep] = spectrum[:keep] * (size / even.size)
-    return np.fft.irfft(out, size).astype(np.float32)
+    return np.fft.irfft(respectrum(even, size), size).astype(np.float32)
 
 
 def reach_of(x: Audio) -> float:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from streamdenoise.errors import AudioFormatError
 from streamdenoise.train.fullband import FULL_RATE, Audio, stretched
+from streamdenoise.train.mix import active_level, curve, rms
 
 MIXTURE_SECONDS: Final = 8
 """Length of a mixture."""
@@ -18,6 +19,7 @@ MIXTURE_SECONDS: Final = 8
 _N: Final = MIXTURE_SECONDS * FULL_RATE
 _TOP = FULL_RATE / 2.0
 _FULL_REACH = 18_500.0
+_FRAME = FULL_RATE * 16 // 1000
 
 Rng = np.random.Generator
 
@@ -143,8 +145,8 @@ def _made(rng: Rng) -> Audio:
     x = np.fft.irfft(spectrum * 10.0 ** (shape / 20.0), _N)
     x /= _rms(x)
     knots = rng.normal(0.0, 4.0 * rng.random(), 2 * MIXTURE_SECONDS + 2)
-    curve = np.interp(np.arange(_N), np.linspace(0.0, _N, knots.size), knots)
-    x *= 10.0 ** (curve / 20.0)
+    wander = np.interp(np.arange(_N), np.linspace(0.0, _N, knots.size), knots)
+    x *= 10.0 ** (wander / 20.0)
     if rng.random() < 0.3:
         time = np.arange(_N) / FULL_RATE
         for _ in range(int(rng.integers(1, 4))):
@@ -158,10 +160,8 @@ def _shaped(rng: Rng, x: Audio) -> Audio:
     """Put a smooth random curve over some signals: knots on a mel-like axis, 4 dB."""
     if rng.random() >= 0.6:
         return x
-    mel = np.log1p(np.linspace(0.0, _TOP, x.size // 2 + 1) / 700.0)
-    knots = rng.normal(0.0, 4.0, 11)
-    curve = np.interp(mel, np.linspace(0.0, mel[-1], knots.size), knots)
-    return np.fft.irfft(np.fft.rfft(x) * 10.0 ** (curve / 20.0), x.size).astype("f4")
+    shape = curve(rng, x.size, _TOP, 11)
+    return np.fft.irfft(np.fft.rfft(x) * shape, x.size).astype("f4")
 
 
 def _weight(rows: list[dict[str, Any]]) -> float:
@@ -177,11 +177,8 @@ def _share(weights: list[float]) -> npt.NDArray[np.float64]:
 
 
 def _active(x: Audio) -> float:
-    """Return the RMS over frames of 16 ms within 35 dB of the loudest."""
-    frames = x[: x.size // 768 * 768].reshape(-1, 768)
-    power = np.mean(frames * frames, axis=1)
-    return max(float(np.sqrt(np.mean(power[power > power.max() * 10.0**-3.5]))), 1e-6)
+    return max(active_level(x, _FRAME), 1e-6)
 
 
-def _rms(x: Any) -> float:
-    return max(float(np.sqrt(np.mean(np.square(x)))), 1e-6)
+def _rms(x: npt.NDArray[np.floating[Any]]) -> float:
+    return max(rms(x), 1e-6)

@@ -16,7 +16,7 @@ from keras import ops
 
 from streamdenoise.constants import GRID_BINS
 from streamdenoise.errors import AudioFormatError
-from streamdenoise.head import HIGH_BANDS, HIGH_EDGES, LOW_BANDS, POWERS
+from streamdenoise.head import HIGH_BANDS, HIGH_EDGES, LOW_BANDS
 from streamdenoise.highband import BandPowers, HighBandRule
 from streamdenoise.model import StepModel, load_model
 from streamdenoise.offline import analyse, to_grid
@@ -106,22 +106,34 @@ def hear(
     jobs: int = 1,
 ) -> Heard:
     """Let the models, by turns, hear mixtures of a full-band pack."""
-    work = [(pack, models[n % len(models)], n, valid) for n in numbers]
+    parts = [[int(n) for n in part] for part in np.array_split(numbers, jobs)]
+    work = [(pack, models, part, valid) for part in parts]
     if jobs > 1:
         with ProcessPoolExecutor(jobs) as pool:
-            each = list(pool.map(_hear_one, work, chunksize=8))
+            done = list(pool.map(_hear_some, work))
     else:
-        each = [_hear_one(one) for one in work]
+        done = [_hear_some(one) for one in work]
+    each = [one for part in done for one in part]
     powers, clean, rule, reach = zip(*each, strict=True)
     return Heard(
         np.stack(powers), np.stack(clean), np.stack(rule), np.array(reach, np.float32)
     )
 
 
-def _hear_one(work: tuple[Path, str, int, bool]) -> tuple[Array, Array, Array, float]:
-    pack, name, number, valid = work
-    noisy, clean, reach = FullMixer(pack, valid=valid, seed=5).pair(number)
-    model = load_model(name)
+def _hear_some(
+    work: tuple[Path, tuple[str, ...], list[int], bool],
+) -> list[tuple[Array, Array, Array, float]]:
+    """Open the pack and each model once, and hear some mixtures."""
+    pack, names, numbers, valid = work
+    mixer = FullMixer(pack, valid=valid, seed=5)
+    loaded = {name: load_model(name) for name in set(names)}
+    return [_hear_one(mixer, loaded[names[n % len(names)]], n) for n in numbers]
+
+
+def _hear_one(
+    mixer: FullMixer, model: StepModel, number: int
+) -> tuple[Array, Array, Array, float]:
+    noisy, clean, reach = mixer.pair(number)
     params = model.card.stft(FULL_RATE)
     spectra, wanted = analyse(noisy, params), analyse(clean, params)
     before = to_grid(spectra)
@@ -298,5 +310,10 @@ def judge(heard: Heard, gains: Array) -> Verdict:
 
 def gains_of(net: highnet.HighNet, heard: Heard) -> Array:
     """Return what a head makes of mixtures, ``[N, T, bands]``."""
-    assert heard.powers.shape[-1] == POWERS
     return np.asarray(net.predict(heard.powers, batch_size=32, verbose=0))
+
+
+def ideal_gains(heard: Heard) -> Array:
+    """Return the best that gains of the bands can do, ``[N, T, bands]``."""
+    noisy = np.maximum(heard.powers[..., :HIGH_BANDS], 1e-20)
+    return np.asarray(np.sqrt(np.minimum(heard.clean / noisy, 1.0)))

@@ -121,7 +121,7 @@ class Mixer:
             return np.zeros(self.samples, np.float32)
         noise = self._background(rng, None)
         level = 10.0 ** (rng.uniform(-85.0, -20.0) / 20.0)
-        scaled = noise * (level / max(_rms(noise), 1e-6))
+        scaled = noise * (level / max(rms(noise), 1e-6))
         return np.asarray(np.clip(scaled, -0.99, 0.99), np.float32)
 
     def pair(self, rng: Rng) -> tuple[Audio, Audio]:
@@ -140,7 +140,7 @@ class Mixer:
         snr = float(np.clip(rng.normal(c.snr_mean, c.snr_deviation), -8.0, 40.0))
         if not speechless and rng.random() < c.clean_only:
             snr = 60.0
-        gain = level * 10.0 ** (-snr / 20.0) / max(_rms(noise), 1e-6)
+        gain = level * 10.0 ** (-snr / 20.0) / max(rms(noise), 1e-6)
         noisy = wet + noise * gain
         peak = float(np.max(np.abs(noisy), initial=1e-9))
         if peak > 0.99:
@@ -157,9 +157,9 @@ class Mixer:
         dry = self._sentence(rng, round(n * ratio / 480) * 480)
         room = self._room(rng) if rng.random() < c.room else None
         tail = 0 if room is None else room[0].size
-        spectrum = _respectrum(dry, n)
+        spectrum = respectrum(dry, n)
         if rng.random() < c.equalise:
-            spectrum *= _curve(rng, n)
+            spectrum *= curve(rng, n)
         if band is not None:
             spectrum *= band
         if room is None:
@@ -230,7 +230,7 @@ class Mixer:
             total += other * 10.0 ** (rng.uniform(-12.0, 3.0) / 20.0)
         spectrum = np.fft.rfft(total)
         if rng.random() < c.equalise:
-            spectrum *= _curve(rng, n)
+            spectrum *= curve(rng, n)
         if band is not None:
             spectrum *= band
         return np.fft.irfft(spectrum, n).astype(np.float32)
@@ -242,7 +242,7 @@ class Mixer:
         if rng.random() < 0.3:
             size = round(piece.size * rng.uniform(0.7, 1.4) / 160 + 1) * 160
             piece = np.fft.irfft(
-                _respectrum(np.resize(piece, _even(piece.size)), size), size
+                respectrum(np.resize(piece, _even(piece.size)), size), size
             ).astype(np.float32)
         start = int(rng.integers(0, max(piece.size - 1, 1)))
         if piece.size >= self.samples:
@@ -274,21 +274,22 @@ def _voice_of(row: dict[str, Any], place: int) -> str:
     return f"{row['source']} {place // 4}" if speaker == UNKNOWN else speaker
 
 
-def active_level(x: Audio) -> float:
+def active_level(x: Audio, frame: int = 256) -> float:
     """Return the RMS of `x` over frames within 35 dB of the loudest (16 ms each)."""
-    frames = x[: x.size // 256 * 256].reshape(-1, 256)
+    frames = x[: x.size // frame * frame].reshape(-1, frame)
     power = np.mean(frames * frames, axis=1)
     if not power.size or power.max() <= 0.0:
         return 0.0
     return float(np.sqrt(np.mean(power[power > power.max() * 10.0**-3.5])))
 
 
-def _rms(x: Audio) -> float:
+def rms(x: npt.NDArray[np.floating[Any]]) -> float:
+    """Return the root mean square of `x`."""
     return float(np.sqrt(np.mean(x * x)))
 
 
 def _unit(x: Audio) -> Audio:
-    return (x / max(_rms(x), 1e-6)).astype(np.float32)
+    return (x / max(rms(x), 1e-6)).astype(np.float32)
 
 
 def _even(n: int) -> int:
@@ -300,7 +301,7 @@ def _fast_size(n: int) -> int:
     return -(-n // 2048) * 2048
 
 
-def _respectrum(x: Audio, samples: int) -> npt.NDArray[np.complex128]:
+def respectrum(x: Audio, samples: int) -> npt.NDArray[np.complex128]:
     """Return the spectrum of `x` stretched or squeezed to `samples`."""
     spectrum = np.fft.rfft(x)
     out = np.zeros(samples // 2 + 1, np.complex128)
@@ -309,12 +310,26 @@ def _respectrum(x: Audio, samples: int) -> npt.NDArray[np.complex128]:
     return out
 
 
-def _curve(rng: Rng, samples: int) -> npt.NDArray[np.float64]:
-    """Draw a smooth equaliser curve: knots on a mel-like axis, 4 dB deviation."""
-    mel = np.log1p(np.linspace(0.0, 8000.0, samples // 2 + 1) / 700.0)
-    knots = rng.normal(0.0, 4.0, 9)
-    curve = np.interp(mel, np.linspace(0.0, mel[-1], 9), knots)
-    return np.asarray(10.0 ** (curve / 20.0))
+def curve(
+    rng: Rng, samples: int, top: float = 8000.0, knots: int = 9
+) -> npt.NDArray[np.float64]:
+    """Draw a smooth equaliser curve: knots on a mel-like axis, 4 dB deviation.
+
+    Parameters
+    ----------
+    rng
+        Drawn from once for each knot.
+    samples
+        Of the signal whose spectrum is to be multiplied.
+    top
+        Highest frequency in Hz: half the sample rate.
+    knots
+        From 0 Hz to `top`.
+    """
+    mel = np.log1p(np.linspace(0.0, top, samples // 2 + 1) / 700.0)
+    levels = rng.normal(0.0, 4.0, knots)
+    shape = np.interp(mel, np.linspace(0.0, mel[-1], knots), levels)
+    return np.asarray(10.0 ** (shape / 20.0))
 
 
 def _lowpass(rng: Rng, samples: int) -> Audio:
