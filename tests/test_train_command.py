@@ -17,7 +17,7 @@ NOTHING = dict.fromkeys(p.name for p in main.params)
 
 
 def options(**given):
-    flags = dict.fromkeys(("bidirectional", "no_clip"), False)
+    flags = dict.fromkeys(("bidirectional", "no_clip", "half"), False)
     return {**NOTHING, **flags, "seed": 1, **given}
 
 
@@ -66,6 +66,8 @@ def test_a_run_from_the_shell_leaves_what_is_needed_to_go_on(tmp_path: Path) -> 
         command, check=True, capture_output=True, timeout=300, text=True
     )
     assert "goes on at update" in again.stdout
+    commands = (tmp_path / "run" / "commands.txt").read_text().splitlines()
+    assert [c.count("--units 4 --layers 1") for c in commands] == [1, 1]
 
 
 def test_an_unknown_recipe_lists_the_known(tmp_path: Path) -> None:

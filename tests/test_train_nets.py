@@ -11,7 +11,7 @@ import keras  # isort: skip
 
 from streamdenoise.errors import ModelError
 from streamdenoise.train import nets
-from streamdenoise.train.layers import CELLS, LOOP_LIMIT, Recurrent
+from streamdenoise.train.layers import CELLS, LOOP_LIMIT, Dense, Recurrent
 from streamdenoise.train.running import running_mean
 
 KERAS_LAYERS = {
@@ -78,6 +78,34 @@ def test_the_gradient_that_is_written_out_is_the_derived_one() -> None:
     )
     for a, b in zip(ours, derived, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("layer", ["dense", "gru"])
+def test_products_of_16_bits_keep_the_gradient(layer: str) -> None:
+    """Rounded products move outputs and gradients by their rounding, 2^-8, no more."""
+    if keras.backend.backend() != "jax":
+        pytest.skip("gradients are taken on JAX (set KERAS_BACKEND=jax)")
+    import jax
+
+    net = Recurrent("gru", 24) if layer == "gru" else Dense(24, "tanh")
+    net.build((None, None, 16))
+    rng = np.random.default_rng(1)
+    net.set_weights([0.3 * rng.standard_normal(w.shape) for w in net.get_weights()])
+    x = rng.standard_normal((LOOP_LIMIT + 9, 3, 16)).astype(np.float32)
+    weights = [np.asarray(w) for w in net.trainable_variables]
+
+    def loss(weights: list[object], x: object) -> tuple[object, object]:
+        inputs = (x, net.zero_state(3)) if layer == "gru" else (x,)
+        rest = [v.value for v in net.non_trainable_variables]
+        y, _ = net.stateless_call(weights, rest, *inputs)
+        y = y[0] if layer == "gru" else y
+        return (y * y).sum(), y
+
+    whole = jax.grad(loss, (0, 1), has_aux=True)(weights, x)
+    net.half = True
+    rounded = jax.grad(loss, (0, 1), has_aux=True)(weights, x)
+    for a, b in zip(*map(jax.tree.leaves, (whole, rounded)), strict=True):
+        assert 0.0 < np.std(a - b) < 0.01 * np.std(a)
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=str)

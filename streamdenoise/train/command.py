@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
+import sys
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +49,7 @@ RECIPES = ("base", "filter", "tutorial")
 @click.option("--snr-mean", type=float, help="Mean of the mixtures' SNR in dB.")
 @click.option("--snr-weight", type=float, help="Weight of the SNR in the loss.")
 @click.option("--disturbance-weight", type=float, help="Weight of what the ear hears.")
+@click.option("--half", is_flag=True, help="Multiply in 16 bits (AMX, GPU).")
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--every", type=float, default=4.0, help="Minutes between checkpoints.")
 @click.option("--workers", type=int, default=1, help="Mixing processes.")
@@ -55,12 +59,18 @@ RECIPES = ("base", "filter", "tutorial")
     help="Run folder or compact checkpoint whose weights a new run begins with.",
 )
 def main(run: Path, pack: Path, recipe: str, **options: Any) -> None:
-    """Train into the folder RUN; a run that is there already goes on."""
+    """Train into the folder RUN; a run that is there already goes on.
+
+    Each command is kept in RUN/commands.txt, so that a model card can name them.
+    """
     # The backend reads this while it is imported.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from streamdenoise.errors import StreamDenoiseError
     from streamdenoise.train.fit import Run
 
+    run.mkdir(parents=True, exist_ok=True)
+    with (run / "commands.txt").open("a", encoding="utf-8") as file:
+        file.write(f"{datetime.now():%Y-%m-%d %H:%M} {shlex.join(sys.argv)}\n")
     net, fit = configure(recipe, options)
     try:
         trainer = Run(
@@ -92,6 +102,7 @@ def configure(recipe: str, options: dict[str, Any]) -> tuple[Any, Any]:
     names = ("cell", "units", "layers", "taps", "filter_bins", "dropout")
     net = replace(net, **{n: options[n] for n in names if options[n] is not None})
     net = replace(net, bidirectional=options["bidirectional"])
+    fit = replace(fit, half=options["half"])
     if options["no_clip"] or options["clipnorm"] or options["clipvalue"]:
         fit = replace(fit, global_clipnorm=None)
     for name in (

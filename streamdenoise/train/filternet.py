@@ -11,7 +11,8 @@ from keras import ops
 from streamdenoise.constants import GRID_BINS, HOP_SECONDS
 from streamdenoise.train.layers import Dense
 from streamdenoise.train.running import each_frame, running_mean
-from streamdenoise.train.spectral import COMPRESSION, NetConfig, SpectralNet, States
+from streamdenoise.train.spectral import COMPRESSION, NetConfig, SpectralNet
+from streamdenoise.train.steppable import States
 
 USUAL_LEVEL = 0.6
 """Features are scaled to this mean: what full-range speech in noise has by itself."""

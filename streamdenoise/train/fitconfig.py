@@ -33,6 +33,8 @@ class FitConfig:
         sound does for months, where it is carried at all.
     ema
         Decay of the averaged weights that are validated and exported.
+    half
+        Round the operands of large products to 16 bits (bfloat16).
     seed
         Of initial values and of every mixture.
     mix, loss
@@ -50,6 +52,7 @@ class FitConfig:
     parts: int = 1
     kept: float = 0.0
     ema: float = 0.995
+    half: bool = False
     seed: int = 1
     mix: MixConfig = field(default_factory=MixConfig)
     loss: LossConfig = field(default_factory=LossConfig)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
 
 from streamdenoise.errors import ModelError
 from streamdenoise.head import HIGH_BANDS, LOW_BANDS, POWERS
+from streamdenoise.train import compact
 from streamdenoise.train.layers import Dense, Recurrent
 from streamdenoise.train.running import running_mean
+from streamdenoise.train.steppable import States, Steppable
 
 QUIET = 1e-9
 """Power that is added to every band: far below the dither of 16 bits."""
@@ -24,7 +24,7 @@ USUAL_LEVEL = -3.5
 _LN10 = 2.302585092994046
 
 
-class HighNet(keras.Model):  # type: ignore[misc]
+class HighNet(Steppable):
     """Dense, GRU, and a gain in [0, 1] for each band above 8 kHz.
 
     *Features*, all logarithms to base ten: the power of each band, over the running
@@ -42,6 +42,7 @@ class HighNet(keras.Model):  # type: ignore[misc]
         self.units = units
         self.dense_in = Dense(units, "relu", name="high_in")
         self.recurrent = Recurrent("gru", units, name="high_rnn")
+        self.recurrent.apart = True
         self.gain = Dense(HIGH_BANDS, "sigmoid", name="high_gain")
 
     @property
@@ -51,24 +52,17 @@ class HighNet(keras.Model):  # type: ignore[misc]
 
     def call(self, powers: Any) -> Any:
         """Return gains ``[B, T, bands]`` for ``[B, T, POWERS]`` from zero states."""
-        rows = ops.shape(powers)[0]
-        states = {k: ops.zeros((rows, *s)) for k, s in self.state_spec.items()}
-        return self.run(powers, states)[0]
+        return self.run(powers, self.zero_states(ops.shape(powers)[0]))[0]
 
-    def run(self, powers: Any, states: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    def run(self, powers: Any, states: States) -> tuple[Any, States]:
         """Return gains ``[B, T, bands]`` and the states after them."""
         out = dict(states)
         x = self._features(ops.transpose(powers, (1, 0, 2)), out)
         y, (out["h"],) = self.recurrent(self.dense_in(x), [out["h"]])
         return ops.transpose(self.gain(y), (1, 0, 2)), out
 
-    def step(self, powers: Any, states: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        """Return the gains of one frame, ``[B, bands]``, and the states after it."""
-        gains, states = self.run(powers[:, None], states)
-        return gains[:, 0], states
-
     @staticmethod
-    def _features(powers: Any, states: dict[str, Any]) -> Any:
+    def _features(powers: Any, states: States) -> Any:
         """Return features ``[T, B, POWERS]`` of powers in time-major order."""
         ends = [HIGH_BANDS, HIGH_BANDS + LOW_BANDS]
         power = ops.maximum(powers, 0.0) + QUIET
@@ -88,11 +82,7 @@ def build(units: int) -> HighNet:
 
 def save(net: HighNet, path: Path) -> None:
     """Write units and weights into one ``.npz`` file."""
-    weights: dict[str, Any] = {
-        f"{i:03}": np.asarray(w) for i, w in enumerate(net.get_weights())
-    }
-    with path.open("wb") as file:
-        np.savez_compressed(file, config=json.dumps({"units": net.units}), **weights)
+    compact.write(path, {"units": net.units}, net.get_weights(), np.float32)
 
 
 def load(path: Path) -> HighNet:
@@ -104,10 +94,9 @@ def load(path: Path) -> HighNet:
         If there is no such net.
     """
     try:
-        with np.load(path) as saved:
-            net = build(**json.loads(str(saved["config"])))
-            keys = sorted(k for k in saved.files if k != "config")
-            net.set_weights([saved[k] for k in keys])
+        config, weights = compact.read(path)
+        net = build(**config)
+        net.set_weights(weights)
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise ModelError(f"{path} holds no head for the high band: {error}") from error
     return net

@@ -10,13 +10,15 @@ is handed in and handed back.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 from numpy.typing import NDArray
+
+from streamdenoise.train.products import half_dot, half_product, halved
 
 CELLS = {
     "simple_rnn": keras.layers.SimpleRNNCell,
@@ -76,6 +78,8 @@ class Dense(keras.layers.Dense):  # type: ignore[misc]
     """A dense layer whose columns can be brought to one size, as in `Recurrent`."""
 
     scales: NDArray[np.float32] | None = None
+    half: bool = False
+    """Whether products are rounded to 16 bits, as training may."""
 
     def level(self) -> None:
         """Divide each column by its size, to be multiplied by after the product."""
@@ -83,6 +87,8 @@ class Dense(keras.layers.Dense):  # type: ignore[misc]
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Return the activated product."""
+        if self.half:
+            return self.activation(half_product(inputs, self.kernel) + self.bias)
         if self.scales is None:
             return super().call(inputs)
         return self.activation(product(inputs, self.kernel, self.scales) + self.bias)
@@ -104,7 +110,18 @@ class Recurrent(keras.layers.Layer):  # type: ignore[misc]
         Size of the output and of each state.
     reverse
         Run from the last frame to the first.
+
+    Attributes
+    ----------
+    half
+        Whether a GRU's products over training sequences are rounded to 16 bits.
+    apart
+        Whether each gate has a matrix of its own where it is exported: small enough
+        ones stay float32 in a file of int8 weights.
     """
+
+    half: bool = False
+    apart: bool = False
 
     def __init__(
         self, cell: str, units: int, *, reverse: bool = False, **kwargs: Any
@@ -154,7 +171,11 @@ class Recurrent(keras.layers.Layer):  # type: ignore[misc]
         if self.reverse:
             x = ops.flip(x, axis=0)
         frames = x.shape[0]
-        projected = product(x, self.cell.kernel, self.scales[0]) + self._input_bias()
+        kernel = self.cell.kernel
+        if self.half:
+            projected = half_product(x, kernel) + self._input_bias()
+        else:
+            projected = self._product(x, kernel, self.scales[0]) + self._input_bias()
         if frames == 1:
             # No index: TFLite would take it for a slice, which costs more.
             state = self._advance(ops.squeeze(projected, axis=0), state)
@@ -163,7 +184,8 @@ class Recurrent(keras.layers.Layer):  # type: ignore[misc]
             y, state = self._loop(projected, state)
         elif frames is not None and self._written_out():
             kernel, bias = self.cell.recurrent_kernel, self.cell.bias[1]
-            y = _gru(projected, state[0], ops.convert_to_tensor(kernel), bias)
+            gru = _half_gru if self.half else _gru
+            y = gru(projected, state[0], ops.convert_to_tensor(kernel), bias)
             state = [y[-1]]
         else:
 
@@ -220,13 +242,19 @@ class Recurrent(keras.layers.Layer):  # type: ignore[misc]
     def _written_out(self) -> bool:
         return _WRITTEN_OUT and self.kind == "gru" and self.scales[1] is None
 
+    def _product(self, x: Any, kernel: Any, scales: Any, live: Any = None) -> Any:
+        if not self.apart:
+            return product(x, kernel, scales, live)
+        gates = ops.split(kernel, GATES[self.kind], axis=-1)
+        return ops.concatenate([ops.matmul(x, gate) for gate in gates], axis=-1)
+
     def _input_bias(self) -> Any:
         return self.cell.bias[0] if self.kind == "gru" else self.cell.bias
 
     def _advance(self, xt: Any, state: list[Any], live: Any = None) -> list[Any]:
         """One time step: projected input and state to the next state."""
         kernel = self.cell.recurrent_kernel
-        recurrent = product(state[0], kernel, self.scales[1], live)
+        recurrent = self._product(state[0], kernel, self.scales[1], live)
         if self.kind == "gru":
             return [_gru_step(xt, state[0], recurrent + self.cell.bias[1])[0]]
         if self.kind == "simple_rnn":
@@ -255,7 +283,7 @@ def _gru_step(xt: Any, state: Any, recurrent: Any) -> tuple[Any, tuple[Any, ...]
 
 
 def _gru_and_gradient(
-    projected: Any, start: Any, kernel: Any, bias: Any
+    projected: Any, start: Any, kernel: Any, bias: Any, half: bool = False
 ) -> tuple[Any, Callable[..., tuple[Any, ...]]]:
     """Run a GRU over a training sequence, with its backward pass written out.
 
@@ -272,12 +300,17 @@ def _gru_and_gradient(
         First state, ``[rows, units]``.
     kernel, bias
         Of the state, ``[units, 3 units]`` and ``[3 units]``.
+    half
+        Round the operands of products to 16 bits.
     """
     u = start.shape[-1]
+    dot = half_dot if half else ops.matmul
+    if half:
+        kernel = halved(kernel)
     unroll = _unroll(projected.shape[0])
 
     def forward(state: Any, xt: Any) -> tuple[Any, Any]:
-        state, parts = _gru_step(xt, state, ops.matmul(state, kernel) + bias)
+        state, parts = _gru_step(xt, state, dot(state, kernel) + bias)
         return state, (state, *parts)
 
     _, (y, z, r, turned, candidate) = ops.scan(forward, start, projected, unroll=unroll)
@@ -297,7 +330,7 @@ def _gru_and_gradient(
             dz, dc = total * sz, total * sc
             dr = dc * sr
             inner = ops.concatenate([dz, dr, dc * rt], axis=-1)
-            return total * zt + ops.matmul(inner, back), (dz, dr, dc)
+            return total * zt + dot(inner, back), (dz, dr, dc)
 
         first, (dz, dr, dc) = ops.scan(
             step,
@@ -308,7 +341,7 @@ def _gru_and_gradient(
         )
         inner = ops.concatenate([dz, dr, dc * r], axis=-1)
         flat = ops.reshape(inner, (-1, 3 * u))
-        dkernel = ops.matmul(ops.transpose(ops.reshape(before, (-1, u))), flat)
+        dkernel = dot(ops.transpose(ops.reshape(before, (-1, u))), flat)
         outer = ops.concatenate([dz, dr, dc], axis=-1)
         return outer, first, dkernel, ops.sum(flat, axis=0)
 
@@ -328,3 +361,4 @@ def _on_gpu() -> bool:
 
 
 _gru: Any = ops.custom_gradient(_gru_and_gradient)
+_half_gru: Any = ops.custom_gradient(partial(_gru_and_gradient, half=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import keras
@@ -90,6 +91,7 @@ class TutorialModel(WaveModel):
 
 def make_model(net: nets.SpectralNet, config: FitConfig) -> WaveModel:
     """Wrap a net for training and compile it."""
+    nets.set_half(net, config.half)
     if config.parts > 1:
         if not net.causal or net.config.kind == "tutorial":
             raise StreamDenoiseError(
@@ -100,8 +102,11 @@ def make_model(net: nets.SpectralNet, config: FitConfig) -> WaveModel:
         model = TutorialModel(net, config.loss)
     else:
         model = WaveModel(net, config.loss)
-    make = {"adam": NormedAdam, "muon": NormedMuon}[config.optimizer]
-    optimizer = make(
+    make: dict[str, Any] = {
+        "adam": NormedAdam,
+        "muon": partial(NormedMuon, half=config.half),
+    }
+    optimizer = make[config.optimizer](
         config.learning_rate,
         weight_decay=config.weight_decay,
         clipnorm=config.clipnorm,

@@ -13,15 +13,16 @@ from keras import ops
 
 from streamdenoise.constants import GRID_BINS
 from streamdenoise.errors import ModelError
+from streamdenoise.train import compact
 from streamdenoise.train.filternet import FilterNet
 from streamdenoise.train.layers import GATES, Dense, Recurrent
 from streamdenoise.train.spectral import (
     COMPRESSION,
     NetConfig,
     SpectralNet,
-    States,
     magnitude,
 )
+from streamdenoise.train.steppable import States
 
 __all__ = [
     "COMPRESSION",
@@ -38,6 +39,7 @@ __all__ = [
     "magnitude",
     "save",
     "save_compact",
+    "set_half",
 ]
 
 
@@ -127,9 +129,7 @@ def save_compact(net: SpectralNet, path: str | Path) -> None:
 
     Enough to go on training from, at half the size; `load` reads it.
     """
-    weights = {f"{i:03}": np.float16(w) for i, w in enumerate(net.get_weights())}
-    with Path(path).open("wb") as file:
-        np.savez_compressed(file, config=json.dumps(asdict(net.config)), **weights)
+    compact.write(Path(path), asdict(net.config), net.get_weights(), np.float16)
 
 
 def load(folder: str | Path, name: str | None = None) -> SpectralNet:
@@ -150,10 +150,9 @@ def load(folder: str | Path, name: str | None = None) -> SpectralNet:
     """
     folder = Path(folder)
     if folder.suffix == ".npz" and folder.is_file():
-        with np.load(folder) as saved:
-            net = build(NetConfig(**json.loads(str(saved["config"]))))
-            keys = sorted(k for k in saved.files if k != "config")
-            net.set_weights([saved[k].astype(np.float32) for k in keys])
+        config, weights = compact.read(folder)
+        net = build(NetConfig(**config))
+        net.set_weights(weights)
         return net
     if not (folder / "config.json").is_file():
         raise ModelError(f"{folder} holds no trained net (no config.json)")
@@ -190,6 +189,13 @@ def levelled(net: SpectralNet) -> SpectralNet:
         if isinstance(layer, Dense | Recurrent):
             layer.level()
     return other
+
+
+def set_half(net: SpectralNet, half: bool) -> None:
+    """Have a net's products in training rounded to 16 bits, or not."""
+    for layer in net._flatten_layers():
+        if isinstance(layer, Dense | Recurrent):
+            layer.half = half
 
 
 def _rebuilt(net: SpectralNet, config: NetConfig) -> SpectralNet:

@@ -7,6 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from streamdenoise.train.products import half_dot
+
 MOMENTUM = 0.95
 """Of the matrices in `NormedMuon`."""
 
@@ -58,7 +60,16 @@ class NormedMuon(NormedAdam):
     to Adam's as in Liu et al., "Muon is scalable for LLM training" (2025), section
     2.2, so that one learning rate serves both. The gates of a recurrent layer lie side
     by side in one matrix; each is treated by itself.
+
+    Parameters
+    ----------
+    half
+        Round what is multiplied to 16 bits while a step is made orthogonal.
     """
+
+    def __init__(self, *args: Any, half: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.half = half
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Update one variable."""
@@ -74,13 +85,14 @@ class NormedMuon(NormedAdam):
         rows, columns = shape
         gates = columns // rows if columns % rows == 0 else 1
         blocks = ops.reshape(ahead, (rows, gates, columns // gates))
-        blocks = _orthogonal(ops.transpose(blocks, (1, 0, 2)))
+        dot = half_dot if self.half else ops.matmul
+        blocks = _orthogonal(ops.transpose(blocks, (1, 0, 2)), dot)
         step = ops.reshape(ops.transpose(blocks, (1, 0, 2)), shape)
         size = 0.2 * max(rows, columns // gates) ** 0.5
         self.assign_sub(variable, ops.cast(learning_rate, variable.dtype) * size * step)
 
 
-def _orthogonal(x: Any) -> Any:
+def _orthogonal(x: Any, dot: Any = ops.matmul) -> Any:
     """Bring the singular values of each matrix ``[N, rows, columns]`` near one."""
     a, b, c = _POLYNOMIAL
     tall = x.shape[1] > x.shape[2]
@@ -89,6 +101,6 @@ def _orthogonal(x: Any) -> Any:
     norm = ops.sqrt(ops.sum(ops.square(x), axis=(1, 2), keepdims=True))
     x = x / (norm + 1e-12)
     for _ in range(_ITERATIONS):
-        gram = ops.matmul(x, ops.transpose(x, (0, 2, 1)))
-        x = a * x + ops.matmul(b * gram + c * ops.matmul(gram, gram), x)
+        gram = dot(x, ops.transpose(x, (0, 2, 1)))
+        x = a * x + dot(b * gram + c * dot(gram, gram), x)
     return ops.transpose(x, (0, 2, 1)) if tall else x

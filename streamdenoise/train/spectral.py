@@ -14,8 +14,7 @@ import keras
 from keras import ops
 
 from streamdenoise.train.layers import Recurrent
-
-States = dict[str, Any]
+from streamdenoise.train.steppable import States, Steppable
 
 COMPRESSION = 0.3
 _TINY = 1e-10
@@ -59,7 +58,7 @@ class NetConfig:
     floor: float = 0.0
 
 
-class SpectralNet(keras.Model):  # type: ignore[misc]
+class SpectralNet(Steppable):
     """Base of all nets.
 
     Subclasses create layers in ``__init__`` and define `core`, which works on
@@ -87,10 +86,6 @@ class SpectralNet(keras.Model):  # type: ignore[misc]
             for part in layer.state_names:
                 spec[f"{name}_{part}"] = shape
         return spec
-
-    def zero_states(self, batch: int) -> States:
-        """Return initial states for `batch` independent streams."""
-        return {k: ops.zeros((batch, *s)) for k, s in self.state_spec.items()}
 
     def call(self, spectra: Any, training: bool = False) -> Any:
         """Enhance whole sequences ``[B, T, bins, 2]`` from zero states."""
@@ -120,11 +115,6 @@ class SpectralNet(keras.Model):  # type: ignore[misc]
         x = ops.transpose(spectra, (1, 0, 2, 3))
         y = self.core(x, out, training)
         return ops.transpose(y, (1, 0, 2, 3)), out
-
-    def step(self, frame: Any, states: States) -> tuple[Any, States]:
-        """Enhance one frame ``[B, bins, 2]`` from given states."""
-        y, states = self.run(frame[:, None], states)
-        return y[:, 0], states
 
     def core(self, x: Any, states: States, training: bool) -> Any:
         """Map time-major spectra; reads and replaces entries of `states`."""
