@@ -59,6 +59,23 @@ def test_a_calm_is_one_noise_all_along_and_has_no_voice(folder) -> None:
         assert not quiet[row].any() and np.abs(first[row]).max() < 1.0
 
 
+def test_somebody_speaks_in_the_noise_that_was_there_before(folder) -> None:
+    """What follows a calm has its noise, at its level, under the voice."""
+    mix = MixConfig(seconds=1.0, calm=0.7, noise_only=0.0, clip=0.0, level_high=-30.0)
+    mix = replace(mix, room=0.0)
+    mixer = Mixer(Pack.open(folder), mix, seed=5)
+    found = calms(4, 2 * RUN, 0.7)
+    ends = np.argwhere(found[:, :-1] & ~found[:, 1:])
+    heard = 0
+    for row, number in ends:
+        (calmed, _), (noisy, clean) = (mixer.batch(n, 4) for n in (number, number + 1))
+        if calmed[row].any():
+            np.testing.assert_allclose(noisy[row] - clean[row], calmed[row], atol=1e-6)
+            assert clean[row].any()
+            heard += 1
+    assert heard > 3
+
+
 def test_states_go_on_through_a_calm_and_out_of_it() -> None:
     """Kept within, kept into what follows, and not kept into its beginning."""
     found = calms(6, 3 * RUN, 0.5)

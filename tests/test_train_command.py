@@ -6,19 +6,61 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
-from streamdenoise.train.command import configure, main
+from streamdenoise import load_model
+from streamdenoise.errors import StreamDenoiseError
+from streamdenoise.train import nets
+from streamdenoise.train.command import NAMES, configure, main
 from streamdenoise.train.data import build_pack
+from streamdenoise.train.fitconfig import FitConfig
+from streamdenoise.train.recipes import RECIPES
 from tests.training import make_corpus
 
 NOTHING = dict.fromkeys(p.name for p in main.params)
 
 
 def options(**given):
-    flags = dict.fromkeys(("bidirectional", "no_clip", "half"), False)
-    return {**NOTHING, **flags, "seed": 1, **given}
+    return {**NOTHING, **given}
+
+
+def test_every_recipe_has_a_name_to_type() -> None:
+    """The choices of --recipe are the recipes."""
+    assert set(NAMES) == set(RECIPES)
+
+
+@pytest.mark.parametrize("name", ["pi", "best"])
+def test_shipped_models_have_their_recipes(name: str) -> None:
+    """The net that a recipe makes is the one in the shipped file."""
+    config, fit = configure(name, options())
+    net = nets.build(config)
+    card = load_model(f"{name}-float32").card
+    assert net.count_params() == card.parameters
+    assert fit.parts > 1 and fit.loss.quality > 0.0
+
+
+def test_a_run_goes_on_with_its_own_settings(tmp_path: Path) -> None:
+    """Nothing but what is typed again differs from how the run was begun."""
+    _, begun = configure("best", options(learning_rate=3e-4, calm=0.1))
+    begun.write(tmp_path / "fit.json")
+    _, fit = configure("base", options(seed=5), tmp_path / "fit.json")
+    assert fit == begun.replaced(seed=5)
+
+
+def test_settings_of_another_version_are_refused(tmp_path: Path) -> None:
+    """A run that cannot go on says how to use what it has learned."""
+    (tmp_path / "fit.json").write_text('{"mix": {}, "loss": {"disturbance": 4}}')
+    with pytest.raises(StreamDenoiseError, match="--start-from"):
+        FitConfig.read(tmp_path / "fit.json")
+
+
+@pytest.mark.parametrize("option", ["kept", "calm"])
+def test_states_that_never_go_on_cannot_be_kept(option: str) -> None:
+    """An option that would do nothing is refused."""
+    with pytest.raises(click.UsageError, match="--parts"):
+        configure("base", options(**{option: 0.5}))
 
 
 def test_the_ancestor_is_the_tutorial() -> None:
@@ -73,7 +115,7 @@ def test_a_run_from_the_shell_leaves_what_is_needed_to_go_on(tmp_path: Path) -> 
 def test_an_unknown_recipe_lists_the_known(tmp_path: Path) -> None:
     """Wrong usage is a usage error that names the choices."""
     result = CliRunner().invoke(
-        main, [str(tmp_path / "r"), "--pack", str(tmp_path), "--recipe", "best"]
+        main, [str(tmp_path / "r"), "--pack", str(tmp_path), "--recipe", "worst"]
     )
     assert result.exit_code == 2
     assert "tutorial" in result.output

@@ -207,6 +207,25 @@ def test_some_streams_go_on_into_the_next_mixture(pack) -> None:
     assert np.abs(got[0] - anew[0]).max() > 1e-4
 
 
+def test_a_stream_that_goes_on_has_heard_the_end_before(pack, tmp_path) -> None:
+    """A kept row's first window reaches into its last mixture, another's does not."""
+    config = replace(FIT, parts=2, kept=0.5, mix=MixConfig(seconds=0.512))
+    run = Run(tmp_path / "leads", pack, NET, config, say=lambda _: None)
+    lead = models.LEAD * 128
+    kept = []
+    run.model.forget = kept.append
+    with fit.Feed(pack, replace(config.mix, seconds=1.024), 2, config.seed) as feed:
+        parts = run._parts(feed, 0)
+        rows = [next(parts) for _ in range(12)]
+    for number in range(1, 6):
+        before, after = rows[2 * number - 1], rows[2 * number]
+        for row in range(2):
+            for old, new in zip(before, after, strict=True):
+                wanted = old[row, -lead:] if kept[number][row] else np.zeros(lead)
+                np.testing.assert_array_equal(new[row, :lead], wanted)
+    assert 0 < np.sum(kept[1:]) < 10
+
+
 def test_the_first_window_of_a_part_is_left_out_of_the_loss() -> None:
     """A later part's loss is the loss over its own frames, whatever came before."""
     clean, noise = waves(1, 128 * 60), waves(1, 128 * 60, 1)

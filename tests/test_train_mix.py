@@ -7,7 +7,13 @@ import pytest
 
 from streamdenoise.errors import AudioFormatError
 from streamdenoise.train import noises
-from streamdenoise.train.data import Pack, build_pack, is_valid_speaker, piece_weights
+from streamdenoise.train.data import (
+    Pack,
+    build_pack,
+    is_valid_speaker,
+    noise_weights,
+    piece_weights,
+)
 from streamdenoise.train.mix import MixConfig, Mixer, active_level
 from tests.training import make_corpus
 
@@ -53,6 +59,14 @@ def test_weights_hold_back_word_lists(pack: Pack) -> None:
         ]
     )
     assert word < floor < sentence
+
+
+def test_noises_of_everyday_life_come_three_times_as_often() -> None:
+    """Of two recordings as long, the one that people talk in is drawn more."""
+    rows = [{"class": c, "length": 16000} for c in ("kitchen: stove fan", "sheep")]
+    everyday, other = noise_weights([*rows, {**rows[1], "length": 4 * 16000}])[:2]
+    assert everyday == pytest.approx(3.0 * other)
+    assert noise_weights(rows).sum() == pytest.approx(1.0)
 
 
 def test_a_batch_is_a_function_of_its_number(pack: Pack) -> None:

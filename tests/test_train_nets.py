@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -273,6 +275,20 @@ def test_a_compact_checkpoint_is_nearly_the_same_net(tmp_path) -> None:
         assert again.config == config
         x = spectra(6)
         np.testing.assert_allclose(np.asarray(net(x)), np.asarray(again(x)), atol=5e-3)
+
+
+def test_a_mean_of_nets_is_the_mean_of_their_weights(tmp_path) -> None:
+    """Weighted as asked for, with or without a floor, and only of nets alike."""
+    config = nets.NetConfig("filter", "gru", 6, 1, filter_bins=16)
+    one, other = nets.build(config), nets.build(replace(config, floor=0.03))
+    mean = nets.mean_of([(one, 1.0), (other, 3.0)])
+    for a, b, m in zip(*(n.get_weights() for n in (one, other, mean)), strict=True):
+        np.testing.assert_allclose(m, 0.25 * a + 0.75 * b, atol=1e-6)
+    assert mean.config.floor == 0.0
+    with pytest.raises(ModelError, match="different layers"):
+        nets.mean_of([(one, 1.0), (nets.build(replace(config, units=7)), 1.0)])
+    with pytest.raises(ModelError, match="sum to"):
+        nets.mean_of([(one, 0.0)])
 
 
 def test_unknown_and_impossible_nets_are_refused(tmp_path) -> None:

@@ -28,6 +28,9 @@ ONSET_SECONDS = 0.06
 LEVELS_DBFS = (-50.0, -40.0, -26.0, -12.0, -3.0)
 """Peak levels at which the same noisy speech is enhanced."""
 
+LEVEL_CLIPS = 8
+"""About so many clips are enough for `level_spread`."""
+
 WAITED_SECONDS = 60
 """Noise alone before the speech that `after_waiting` compares."""
 
@@ -63,8 +66,9 @@ def behaviour(
           of words, enhanced over clean, of clean and of noisy input, medians;
         - ``noise_reduction_db``, ``noise_reduction_worst_db``: what noise alone drops
           by after its first second, mean and least;
-        - ``level_pesq_spread``: largest difference of the mean PESQ between input
-          levels from -50 to -3 dBFS (peak);
+        - ``level_pesq_spread``, ``level_pesq_worst``: largest difference of PESQ
+          between input levels from -50 to -3 dBFS (peak), of the mean over eight
+          clips from all over the set, and of the worst of them;
         - ``waited_si_sdr_db``, ``waited_level_worst_db``: after a minute of white noise
           alone, change of the mean SI-SDR against a fresh stream, and the lowest level
           against that of a fresh stream;
@@ -77,7 +81,7 @@ def behaviour(
     figures["onset_clean_db"] = onset_energy(enhance, [(c, c) for c in clean])
     figures["onset_noisy_db"] = onset_energy(enhance, pairs)
     figures |= noise_reduction(enhance, list(_noises(folder, limit)))
-    figures["level_pesq_spread"] = level_spread(enhance, pairs[:8])
+    figures |= level_spread(enhance, pairs[:: -(-len(pairs) // LEVEL_CLIPS)])
     figures |= after_waiting(enhance, pairs)
     silence = enhance(np.zeros(2 * GRID_RATE, np.float32))
     figures["silence_peak"] = float(np.max(np.abs(silence)))
@@ -214,13 +218,18 @@ def onset_energy(enhance: Enhance, pairs: list[tuple[Audio, Audio]]) -> float:
     return float(np.median(ratios))
 
 
-def level_spread(enhance: Enhance, pairs: list[tuple[Audio, Audio]]) -> float:
-    """Return the largest difference of mean PESQ between `LEVELS_DBFS`."""
-    means = []
+def level_spread(
+    enhance: Enhance, pairs: list[tuple[Audio, Audio]]
+) -> dict[str, float]:
+    """Return the largest difference of PESQ between `LEVELS_DBFS`, mean and worst."""
+    scores = []
     for level in LEVELS_DBFS:
-        scores = []
+        row = []
         for noisy, clean in pairs:
             factor = np.float32(10 ** (level / 20) / np.max(np.abs(noisy)))
-            scores.append(metrics.pesq_wb(clean, enhance(noisy * factor) / factor))
-        means.append(np.mean(scores))
-    return float(max(means) - min(means))
+            row.append(metrics.pesq_wb(clean, enhance(noisy * factor) / factor))
+        scores.append(row)
+    return {
+        "level_pesq_spread": float(np.ptp(np.mean(scores, axis=1))),
+        "level_pesq_worst": float(np.max(np.ptp(scores, axis=0))),
+    }

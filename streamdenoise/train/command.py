@@ -12,7 +12,28 @@ from typing import Any
 
 import click
 
-RECIPES = ("base", "filter", "tutorial")
+NAMES = ("base", "filter", "pi", "best", "tutorial")
+"""Of recipes: what `recipes.RECIPES` has, known without importing Keras."""
+
+_NET = "cell", "units", "layers", "taps", "filter_bins", "dropout", "bidirectional"
+_LOSS = "snr", "quality"
+_FIT = (
+    "clipnorm",
+    "clipvalue",
+    "global_clipnorm",
+    "learning_rate",
+    "optimizer",
+    "warmup",
+    "weight_decay",
+    "parts",
+    "kept",
+    "batch",
+    "half",
+    "seed",
+    "seconds",
+    "snr_mean",
+    "calm",
+)
 
 
 @click.command()
@@ -23,20 +44,28 @@ RECIPES = ("base", "filter", "tutorial")
     required=True,
     help="Decoded corpus, made by scripts/build-corpus.",
 )
-@click.option("--recipe", type=click.Choice(RECIPES), default="base", show_default=True)
+@click.option("--recipe", type=click.Choice(NAMES), default="base", show_default=True)
 @click.option("--minutes", type=float, default=60.0, show_default=True)
-@click.option("--decay-minutes", type=float, default=0.0, show_default=True)
+@click.option(
+    "--decay-minutes",
+    type=float,
+    default=0.0,
+    show_default=True,
+    help="At the end of these, over which the rate falls to 2 %.",
+)
 @click.option("--cell", type=click.Choice(["simple_rnn", "lstm", "gru"]))
 @click.option("--units", type=int, help="Units of each recurrent layer.")
 @click.option("--layers", type=int, help="Recurrent layers.")
 @click.option("--taps", type=int, help="Frames that the filter spans.")
 @click.option("--filter-bins", type=int, help="Bins that the filter acts on.")
 @click.option("--dropout", type=float)
-@click.option("--bidirectional", is_flag=True, help="Offline upper bound.")
+@click.option(
+    "--bidirectional", is_flag=True, default=None, help="Offline upper bound."
+)
 @click.option("--clipnorm", type=float, help="Clip each gradient by its norm.")
 @click.option("--clipvalue", type=float, help="Clip each gradient by value.")
 @click.option("--global-clipnorm", type=float, help="Clip by the norm of all.")
-@click.option("--no-clip", is_flag=True, help="Clip nothing.")
+@click.option("--no-clip", is_flag=True, default=None, help="Clip nothing.")
 @click.option("--learning-rate", type=float)
 @click.option("--optimizer", type=click.Choice(["adam", "muon"]))
 @click.option("--warmup", type=int, help="Updates over which the rate rises.")
@@ -48,9 +77,9 @@ RECIPES = ("base", "filter", "tutorial")
 @click.option("--calm", type=float, help="Share of runs that begin without a voice.")
 @click.option("--snr-mean", type=float, help="Mean of the mixtures' SNR in dB.")
 @click.option("--snr-weight", type=float, help="Weight of the SNR in the loss.")
-@click.option("--disturbance-weight", type=float, help="Weight of what the ear hears.")
-@click.option("--half", is_flag=True, help="Multiply in 16 bits (AMX, GPU).")
-@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--quality-weight", type=float, help="Weight of a point of PESQ.")
+@click.option("--half/--no-half", default=None, help="Multiply in 16 bits.")
+@click.option("--seed", type=int, help="Of initial values and mixtures; 1.")
 @click.option("--every", type=float, default=4.0, help="Minutes between checkpoints.")
 @click.option("--workers", type=int, default=1, help="Mixing processes.")
 @click.option(
@@ -61,7 +90,8 @@ RECIPES = ("base", "filter", "tutorial")
 def main(run: Path, pack: Path, recipe: str, **options: Any) -> None:
     """Train into the folder RUN; a run that is there already goes on.
 
-    Each command is kept in RUN/commands.txt, so that a model card can name them.
+    It goes on as it was begun: net and settings are its own, but for options that are
+    given again. Each command is kept in RUN/commands.txt, for the model card.
     """
     # The backend reads this while it is imported.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -71,7 +101,8 @@ def main(run: Path, pack: Path, recipe: str, **options: Any) -> None:
     run.mkdir(parents=True, exist_ok=True)
     with (run / "commands.txt").open("a", encoding="utf-8") as file:
         file.write(f"{datetime.now():%Y-%m-%d %H:%M} {shlex.join(sys.argv)}\n")
-    net, fit = configure(recipe, options)
+    known = run / "fit.json"
+    net, fit = configure(recipe, options, known if known.is_file() else None)
     try:
         trainer = Run(
             run, pack, net, fit, say=click.echo, start_from=options["start_from"]
@@ -86,45 +117,39 @@ def main(run: Path, pack: Path, recipe: str, **options: Any) -> None:
         raise click.ClickException(str(error)) from error
 
 
-def configure(recipe: str, options: dict[str, Any]) -> tuple[Any, Any]:
-    """Return the net and fit configuration of a recipe with options over it."""
-    from streamdenoise.train.fitconfig import FitConfig
-    from streamdenoise.train.nets import NetConfig
+def configure(
+    recipe: str, options: dict[str, Any], known: Path | None = None
+) -> tuple[Any, Any]:
+    """Return the net and fit configuration of a recipe with options over it.
 
-    net = {
-        "base": NetConfig("gain", "gru", units=256, layers=2),
-        "filter": NetConfig("filter", "gru", units=256, layers=2),
-        "tutorial": NetConfig("tutorial", "lstm", units=256, layers=2, dropout=0.5),
-    }[recipe]
-    fit = FitConfig(seed=options["seed"])
-    if recipe == "tutorial":
-        fit = replace(fit, learning_rate=1e-3)
-    names = ("cell", "units", "layers", "taps", "filter_bins", "dropout")
-    net = replace(net, **{n: options[n] for n in names if options[n] is not None})
-    net = replace(net, bidirectional=options["bidirectional"])
-    fit = replace(fit, half=options["half"])
-    if options["no_clip"] or options["clipnorm"] or options["clipvalue"]:
+    Parameters
+    ----------
+    recipe
+        Name of the recipe.
+    options
+        By parameter name; None was not given.
+    known
+        Configuration that a run has kept: it takes the place of the recipe's.
+
+    Raises
+    ------
+    click.UsageError
+        If an option would do nothing.
+    """
+    from streamdenoise.train.fitconfig import FitConfig
+    from streamdenoise.train.recipes import RECIPES
+
+    net, fit = RECIPES[recipe]
+    if known is not None:
+        fit = FitConfig.read(known)
+    given = {name: value for name, value in options.items() if value is not None}
+    net = replace(net, **{n: v for n, v in given.items() if n in _NET})
+    if given.get("no_clip") or given.keys() & {"clipnorm", "clipvalue"}:
         fit = replace(fit, global_clipnorm=None)
-    for name in (
-        "clipnorm",
-        "clipvalue",
-        "global_clipnorm",
-        "learning_rate",
-        "optimizer",
-        "warmup",
-        "weight_decay",
-        "parts",
-        "kept",
-        "batch",
-    ):
-        if options[name] is not None:
-            fit = replace(fit, **{name: options[name]})
-    mix = fit.mix
-    for name in ("seconds", "snr_mean", "calm"):
-        if options[name] is not None:
-            mix = replace(mix, **{name: options[name]})
-    loss = fit.loss
-    for name in ("snr", "disturbance"):
-        if options[f"{name}_weight"] is not None:
-            loss = replace(loss, **{name: options[f"{name}_weight"]})
-    return net, replace(fit, mix=mix, loss=loss)
+    weights = {n: given[f"{n}_weight"] for n in _LOSS if f"{n}_weight" in given}
+    fit = fit.replaced(**{n: v for n, v in given.items() if n in _FIT}, **weights)
+    if fit.parts < 2 and (fit.kept or fit.mix.calm):
+        raise click.UsageError(
+            "--kept and --calm are about states that go on: add --parts 2 or more"
+        )
+    return net, fit

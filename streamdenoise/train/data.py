@@ -28,6 +28,15 @@ VALID_PERCENT = 5
 UNKNOWN = "unknown"
 """What the index says where it knows no speaker."""
 
+EVERYDAY = frozenset(
+    """ambience airplane babble background blender bus cafe car city computer
+    construction crowd dishwasher dryer engine fan fans fridge hum interior keyboard
+    machine market metro microwave mouse playground rain room school stadium street
+    traffic train transport typing vacuum washing wind""".split()  # noqa: SIM905
+)
+"""Words in the class of a noise in which people talk and call."""
+
+_EVERYDAY_WEIGHT = 3.0
 _UNKNOWN_SAMPLES = 120 * GRID_RATE
 _WORD_WEIGHT = 0.3
 _FLOOR_WEIGHT = 0.5
@@ -94,6 +103,26 @@ class Pack:
         array: npt.NDArray[np.int16] = getattr(self, kind)
         start = int(row["start"])
         return array[start : start + int(row["length"])].astype(np.float32) / 32768.0
+
+
+def noise_weights(rows: list[dict[str, Any]]) -> npt.NDArray[np.float64]:
+    """Weigh noise by the square root of its length, and more where people talk in it.
+
+    A corpus of noises is no sample of life: without that, crying babies, animals and
+    kitchen drawers are a third of it, fans, traffic and cafés a twentieth.
+
+    Returns
+    -------
+    ndarray
+        Probabilities that sum to 1, one for each row.
+    """
+    raw = np.sqrt([row["length"] for row in rows])
+    raw *= [
+        _EVERYDAY_WEIGHT if EVERYDAY & set(row["class"].split()) else 1.0
+        for row in rows
+    ]
+    weights: npt.NDArray[np.float64] = raw / raw.sum()
+    return weights
 
 
 def piece_weights(rows: list[dict[str, Any]]) -> npt.NDArray[np.float64]:

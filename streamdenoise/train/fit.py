@@ -10,7 +10,7 @@ import csv
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cached_property
 from itertools import count
 from pathlib import Path
@@ -26,7 +26,7 @@ from streamdenoise.train.calm import kept_rows
 from streamdenoise.train.data import Pack
 from streamdenoise.train.feed import Feed
 from streamdenoise.train.fitconfig import FitConfig
-from streamdenoise.train.losses import istft, spectral_loss, stft
+from streamdenoise.train.losses import LossConfig, istft, spectral_loss, stft
 from streamdenoise.train.mix import MixConfig, Mixer
 from streamdenoise.train.models import LEAD, CarriedModel, make_model
 
@@ -36,6 +36,10 @@ _STATISTICS = 1_000_000_000
 _AVERAGE_EVERY = 4
 """Updates between two looks at the weights: fetching them from a device takes time."""
 
+_SPECTRA = LossConfig(snr=0.0)
+_QUALITY = LossConfig(magnitude=0.0, complex=0.0, snr=0.0, quality=1.0)
+"""What validation measures, whatever a run's own loss is: rows can be compared."""
+
 LOG_COLUMNS = (
     "update",
     "minutes",
@@ -44,6 +48,7 @@ LOG_COLUMNS = (
     "loss",
     "gradient_norm",
     "valid_loss",
+    "valid_quality",
     "valid_si_sdr",
     "valid_si_sdr_gain",
 )
@@ -97,7 +102,7 @@ class Run:
             self._restore()
         else:
             self.average = [np.array(w) for w in self.net.get_weights()]
-        (folder / "fit.json").write_text(json.dumps(asdict(config), indent=2))
+        config.write(folder / "fit.json")
 
     def train(
         self,
@@ -154,6 +159,7 @@ class Run:
         c = self.config
         size = c.mix.samples
         lead = LEAD * GRID_HOP
+        ends = np.zeros((2, c.batch, lead), np.float32)
         rng = np.random.default_rng([c.seed, int(self.progress["update"])])
         for number in count(first):
             noisy, clean = feed.next()
@@ -163,9 +169,14 @@ class Run:
             kept = rng.random(len(noisy)) < c.kept
             kept |= kept_rows(c.seed, number, len(noisy), c.mix.calm)
             self.model.forget(kept)
-            silence = ((0, 0), (lead, 0))
-            yield np.pad(noisy[:, :size], silence), np.pad(clean[:, :size], silence)
-            for at in range(size, noisy.shape[1] - size + 1, size):
+            # A stream that goes on has heard the end of the mixture before.
+            ends *= kept[:, None]
+            noisy, clean = (
+                np.concatenate([end, whole], axis=1)
+                for end, whole in zip(ends, (noisy, clean), strict=True)
+            )
+            ends = np.stack([noisy[:, -lead:], clean[:, -lead:]])
+            for at in range(lead, noisy.shape[1] - size + 1, size):
                 part = slice(at - lead, at + size)
                 yield noisy[:, part], clean[:, part]
 
@@ -237,16 +248,24 @@ class Run:
         return [mixer.batch(number, 16) for number in range(4)]
 
     def validate(self) -> tuple[float, ...]:
-        """Return loss, SI-SDR and its gain over the input, on fixed mixtures."""
+        """Return what `LOG_COLUMNS` ends with, on fixed mixtures, from zero states.
+
+        The error of spectra, what PESQ would say, SI-SDR, and its gain over the input.
+        """
         rows = []
+        nets.set_half(self.net, False)
         for noisy, clean in self._mixtures:
             enhanced = self.net(stft(noisy))
-            loss = spectral_loss(self.config.loss, noisy, clean, enhanced)
+            loss, quality = (
+                np.asarray(spectral_loss(part, noisy, clean, enhanced))
+                for part in (_SPECTRA, _QUALITY)
+            )
             wave = np.asarray(istft(enhanced))
             size = wave.shape[1]
             after = _si_sdr(clean[:, :size], wave)
             before = _si_sdr(clean[:, :size], noisy[:, :size])
-            rows.append((np.asarray(loss), after, after - before))
+            rows.append((loss, -quality, after, after - before))
+        nets.set_half(self.net, self.config.half)
         return tuple(float(np.mean(column)) for column in zip(*rows, strict=True))
 
     def _log(

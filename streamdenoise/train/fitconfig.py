@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import json
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
+from streamdenoise.errors import StreamDenoiseError
 from streamdenoise.train.losses import LossConfig
 from streamdenoise.train.mix import MixConfig
 
@@ -56,3 +60,35 @@ class FitConfig:
     seed: int = 1
     mix: MixConfig = field(default_factory=MixConfig)
     loss: LossConfig = field(default_factory=LossConfig)
+
+    def replaced(self, **changes: Any) -> FitConfig:
+        """Return the same with other values, also of `mix` and `loss`, by name."""
+        own = {k: v for k, v in changes.items() if k in self.__dataclass_fields__}
+        for part in ("mix", "loss"):
+            old = getattr(self, part)
+            names = changes.keys() & old.__dataclass_fields__.keys()
+            own[part] = replace(old, **{name: changes[name] for name in names})
+        return replace(self, **own)
+
+    def write(self, path: Path) -> None:
+        """Keep it as JSON."""
+        path.write_text(json.dumps(asdict(self), indent=2), encoding="utf-8")
+
+    @classmethod
+    def read(cls, path: Path) -> FitConfig:
+        """Return what `write` kept.
+
+        Raises
+        ------
+        StreamDenoiseError
+            If the file is from a version with other settings.
+        """
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            mix, loss = MixConfig(**values.pop("mix")), LossConfig(**values.pop("loss"))
+            return cls(**values, mix=mix, loss=loss)
+        except (KeyError, TypeError, ValueError) as error:
+            raise StreamDenoiseError(
+                f"{path} has settings that this version does not know ({error}): begin "
+                "another run with --start-from this one"
+            ) from error

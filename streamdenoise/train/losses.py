@@ -12,17 +12,15 @@ import numpy as np
 from keras import ops
 
 from streamdenoise.constants import GRID_HOP, GRID_WIN
-from streamdenoise.train.disturbance import disturbance
+from streamdenoise.train.disturbance import quality
 from streamdenoise.windows import windows
 
 _EPSILON = 1e-9
 _SCALED = 0.05
 """Root mean square that the loss brings speech to."""
 
-_NEAR_PERFECT = 0.2
-"""Disturbance, in points of PESQ, below which less is not worth more."""
-
 SYNTHESIS_HOPS = 2
+"""Length of the synthesis window of all nets: 16 ms."""
 
 
 def planes(x: Any) -> tuple[Any, Any]:
@@ -79,8 +77,12 @@ class LossConfig:
         annoys more than left-over noise.
     snr
         Weight of the signal-to-noise ratio in the time domain, in bels.
-    disturbance
-        Weight of the logarithm of `disturbance`.
+    quality
+        Weight of a point of what PESQ-WB would say (`disturbance.quality`).
+    floor
+        Share of the noisy sound that stays under the estimate where PESQ is asked, as
+        exported models leave some: it fills the pauses, so there is nothing to learn
+        in them.
     """
 
     exponent: float = 0.3
@@ -88,7 +90,8 @@ class LossConfig:
     complex: float = 30.0
     eaten: float = 0.5
     snr: float = 1.0
-    disturbance: float = 0.0
+    quality: float = 0.0
+    floor: float = 0.03
 
 
 def spectral_loss(
@@ -122,15 +125,14 @@ def spectral_loss(
     each = scale[:, None, None]
     estimate = enhanced[..., 0] * each, enhanced[..., 1] * each
     spectral = _compressed_error(config, target, estimate)
-    if config.disturbance:
-        # The logarithm: a tenth less counts the same in a good recording and a bad one.
-        heard = disturbance(target, estimate, _SCALED)
-        spectral = spectral + config.disturbance * ops.log(heard + _NEAR_PERFECT)
-    if not config.snr:
+    if not config.snr and not config.quality:
         return spectral
     wave = waveform(*estimate)
-    first = lead * GRID_HOP
-    truth = clean[:, first : first + wave.shape[1]] * scale[:, None]
+    part = slice(lead * GRID_HOP, lead * GRID_HOP + wave.shape[1])
+    truth = clean[:, part] * scale[:, None]
+    if config.quality:
+        left = config.floor * (noisy[:, part] * scale[:, None] - wave)
+        spectral = spectral - config.quality * quality(truth, wave + left)
     return spectral + config.snr * _snr(truth, wave)
 
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from streamdenoise.constants import GRID_HOP, GRID_RATE
 from streamdenoise.train import noises
 from streamdenoise.train.calm import calm
-from streamdenoise.train.data import UNKNOWN, Pack, piece_weights
+from streamdenoise.train.data import UNKNOWN, Pack, noise_weights, piece_weights
 
 Audio = npt.NDArray[np.float32]
 Rng = np.random.Generator
@@ -96,8 +96,7 @@ class Mixer:
         self.noise = [r for r in pack.index["noise"] if r["valid"] == valid]
         self.rooms = pack.index["rooms"]
         self._weights = np.cumsum(piece_weights(self.speech))
-        lengths = np.sqrt([r["length"] for r in self.noise])
-        self._noise_weights = np.cumsum(lengths / lengths.sum())
+        self._noise_weights = np.cumsum(noise_weights(self.noise))
         self._by_speaker: dict[str, list[dict[str, Any]]] = {}
         for place, row in enumerate(self.speech):
             self._by_speaker.setdefault(_voice_of(row, place), []).append(row)
@@ -107,41 +106,62 @@ class Mixer:
         noisy = np.empty((size, self.samples), np.float32)
         clean = np.empty((size, self.samples), np.float32)
         for i in range(size):
-            waiting = calm(self.seed, number, i, self.config.calm)
-            if waiting is not None:
-                noisy[i], clean[i] = self._waiting(waiting), 0.0
+            now, before = (
+                calm(self.seed, n, i, self.config.calm)
+                for n in (number, max(number - 1, 0))
+            )
+            if now is not None:
+                noisy[i], clean[i] = self._waiting(now), 0.0
                 continue
             rng = np.random.default_rng([self.seed, int(self.valid), number, i])
-            noisy[i], clean[i] = self.pair(rng)
+            # Somebody begins to speak in the noise that has been there all along.
+            going_on = None if before is None else self._waiting(before)
+            noisy[i], clean[i] = self.pair(rng, going_on)
         return noisy, clean
 
     def _waiting(self, rng: Rng) -> Audio:
         """Draw what is heard while nobody speaks: a muted microphone, or one noise."""
-        if rng.random() < 0.2:
+        # Rarely: in exact zeros the engine does not ask the model.
+        if rng.random() < 0.03:
             return np.zeros(self.samples, np.float32)
         noise = self._background(rng, None)
         level = 10.0 ** (rng.uniform(-85.0, -20.0) / 20.0)
         scaled = noise * (level / max(rms(noise), 1e-6))
         return np.asarray(np.clip(scaled, -0.99, 0.99), np.float32)
 
-    def pair(self, rng: Rng) -> tuple[Audio, Audio]:
-        """Draw one noisy sequence and its clean target, ``[samples]`` each."""
+    def pair(self, rng: Rng, going_on: Audio | None = None) -> tuple[Audio, Audio]:
+        """Draw one noisy sequence and its clean target, ``[samples]`` each.
+
+        Parameters
+        ----------
+        rng
+            What everything is drawn from.
+        going_on
+            Noise to go on with, at its own level; the voice has one for the SNR.
+            Drawn as well if None or silent.
+        """
         c = self.config
+        fresh = going_on is None or not np.any(going_on)
         band = _lowpass(rng, self.samples) if rng.random() < c.lowpass else None
         level = 10.0 ** (rng.uniform(c.level_low, c.level_high) / 20.0)
         speechless = rng.random() < c.noise_only
+        snr = float(np.clip(rng.normal(c.snr_mean, c.snr_deviation), -8.0, 40.0))
+        if fresh:
+            if not speechless and rng.random() < c.clean_only:
+                snr = 60.0
+            noise = self._background(rng, band)
+            noise *= level * 10.0 ** (-snr / 20.0) / max(rms(noise), 1e-6)
+        else:
+            noise = np.asarray(going_on)
+            loudest = 10.0 ** (c.level_high / 20.0)
+            level = min(rms(noise) * 10.0 ** (snr / 20.0), loudest)
         if speechless:
             wet = target = np.zeros(self.samples, np.float32)
         else:
             wet, target = self._voice(rng, band)
             scale = level / max(active_level(target), 1e-6)
             wet, target = wet * scale, target * scale
-        noise = self._background(rng, band)
-        snr = float(np.clip(rng.normal(c.snr_mean, c.snr_deviation), -8.0, 40.0))
-        if not speechless and rng.random() < c.clean_only:
-            snr = 60.0
-        gain = level * 10.0 ** (-snr / 20.0) / max(rms(noise), 1e-6)
-        noisy = wet + noise * gain
+        noisy = wet + noise
         peak = float(np.max(np.abs(noisy), initial=1e-9))
         if peak > 0.99:
             noisy, target = noisy * (0.99 / peak), target * (0.99 / peak)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ __all__ = [
     "levelled",
     "load",
     "magnitude",
+    "mean_of",
     "save",
     "save_compact",
     "set_half",
@@ -176,6 +178,33 @@ def with_floor(net: SpectralNet, floor: float) -> SpectralNet:
     if net.config.kind != "filter":
         raise ModelError(f"a net of kind {net.config.kind!r} has no floor")
     return _rebuilt(net, replace(net.config, floor=floor))
+
+
+def mean_of(parts: Sequence[tuple[SpectralNet, float]]) -> SpectralNet:
+    """Return a net whose weights are the weighted mean of some nets'.
+
+    It is a good one only where they have been trained from the same weights.
+
+    Raises
+    ------
+    ModelError
+        If they are not alike, or their weights in the mean sum to nothing.
+    """
+    first = replace(parts[0][0].config, floor=0.0)
+    total = sum(weight for _, weight in parts)
+    if any(replace(net.config, floor=0.0) != first for net, _ in parts):
+        raise ModelError("nets of different layers have no mean: give ones of one kind")
+    if not total > 0.0:
+        raise ModelError(f"the weights in the mean sum to {total}: give some above 0")
+    sums = zip(*(net.get_weights() for net, _ in parts), strict=True)
+    mean = build(first)
+    mean.set_weights(
+        [
+            sum(w / total * x for (_, w), x in zip(parts, each, strict=True))
+            for each in sums
+        ]
+    )
+    return mean
 
 
 def levelled(net: SpectralNet) -> SpectralNet:

@@ -33,8 +33,11 @@ class _Normed:
         super().build(variables)  # type: ignore[misc]
 
     def _use_weight_decay(self, variable: Any) -> bool:
-        """Return whether a weight decays: matrices do, biases do not."""
-        return len(variable.shape) > 1
+        """Return whether a weight decays: matrices do, biases do not.
+
+        A GRU of Keras has its two biases in one variable of two rows.
+        """
+        return len(variable.shape) > 1 and min(variable.shape) > 2
 
     def _clip_gradients(self, grads: list[Any]) -> list[Any]:
         total = sum(ops.sum(ops.square(g)) for g in grads if g is not None)

@@ -263,5 +263,5 @@ def gate_head(worst: float) -> None:
         raise ModelError(
             f"a gain of the head above 8 kHz differs from Keras by {worst:.1e} "
             f"({HEAD_BOUND:.0e} is allowed): the file does not hold this head, or it "
-            "has more than 18 units, whose matrices the converter makes int8"
+            "has more than 31 units, whose matrices the converter makes int8"
         )

@@ -23,7 +23,10 @@ def halved(x: Any) -> Any:
 
 
 def half_dot(a: Any, b: Any) -> Any:
-    """Multiply matrices or stacks of them, rounded; the sum is float32."""
+    """Multiply matrices or stacks of them, rounded.
+
+    The sum is float32 on JAX; elsewhere it is as wide as the operands.
+    """
     a, b = halved(a), halved(b)
     if not _ON_JAX:
         return ops.cast(ops.matmul(a, b), "float32")

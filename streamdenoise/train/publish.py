@@ -12,6 +12,7 @@ from streamdenoise.card import MANIFEST, MANIFEST_FORMAT, ModelCard, sha256_of
 from streamdenoise.constants import GRID_BINS, HOP_SECONDS
 from streamdenoise.errors import ModelError
 from streamdenoise.train.export import STEPS_FRAMES, convert
+from streamdenoise.train.losses import SYNTHESIS_HOPS
 from streamdenoise.train.modelcard import Story, render_card
 from streamdenoise.train.parity import (
     Parity,
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from streamdenoise.train.nets import SpectralNet
 
 WIN_HOPS = 4
-SYNTHESIS_HOPS = 2
 
 
 def story_of(run: Path, **given: Any) -> Story:
@@ -37,12 +37,20 @@ def story_of(run: Path, **given: Any) -> Story:
     known = {
         "net": net,
         "recipe": net.get("kind", ""),
+        "command": _last_command(run),
         "seed": fit.get("seed"),
         "hours": progress["seconds"] / 3600 if "seconds" in progress else None,
         "updates": int(progress["update"]) if "update" in progress else None,
         "minutes": progress.get("minutes"),
     }
     return Story(**{**known, **{k: v for k, v in given.items() if v is not None}})
+
+
+def _last_command(run: Path) -> str:
+    """Return the command that a run was last trained by, without its date and time."""
+    path = run / "commands.txt"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return lines[-1].split(" ", 2)[-1] if lines else ""
 
 
 COSTS = ("live_cpu", "file_times_real_time")

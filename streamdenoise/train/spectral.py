@@ -69,7 +69,6 @@ class SpectralNet(Steppable):
         super().__init__(**kwargs)
         self.config = config
         self.recurrents: dict[str, Recurrent] = {}
-        self.rows: dict[str, int] = {}
 
     @property
     def causal(self) -> bool:
@@ -81,10 +80,8 @@ class SpectralNet(Steppable):
         """Name and shape (without batch) of each state tensor."""
         spec: dict[str, tuple[int, ...]] = {}
         for name, layer in self.recurrents.items():
-            rows = self.rows[name]
-            shape = (layer.units,) if rows == 1 else (rows, layer.units)
             for part in layer.state_names:
-                spec[f"{name}_{part}"] = shape
+                spec[f"{name}_{part}"] = (layer.units,)
         return spec
 
     def call(self, spectra: Any, training: bool = False) -> Any:
@@ -121,25 +118,18 @@ class SpectralNet(Steppable):
         raise NotImplementedError
 
     def recur(self, name: str, x: Any, states: States) -> Any:
-        """Run the recurrent layer `name` on ``[T, B, (rows,) features]``."""
-        layer, rows = self.recurrents[name], self.rows[name]
+        """Run the recurrent layer `name` on ``[T, B, features]``."""
+        layer = self.recurrents[name]
         keys = [f"{name}_{part}" for part in layer.state_names]
-        shape = ops.shape(x)
-        flat = ops.reshape(x, (shape[0], -1, shape[-1])) if rows > 1 else x
-        state = [ops.reshape(states[k], (-1, layer.units)) for k in keys]
-        y, state = layer(flat, state)
-        for key, value in zip(keys, state, strict=True):
-            states[key] = ops.reshape(value, ops.shape(states[key]))
-        return ops.reshape(y, (*shape[:-1], layer.units)) if rows > 1 else y
+        y, after = layer(x, [states[k] for k in keys])
+        states.update(zip(keys, after, strict=True))
+        return y
 
-    def add_recurrent(
-        self, name: str, units: int, *, rows: int = 1, reverse: bool = False
-    ) -> None:
-        """Register a recurrent layer with `rows` independent rows per stream."""
+    def add_recurrent(self, name: str, units: int, *, reverse: bool = False) -> None:
+        """Register a recurrent layer."""
         layer = Recurrent(self.config.cell, units, reverse=reverse, name=name)
         setattr(self, name, layer)  # Keras tracks layers that are attributes.
         self.recurrents[name] = layer
-        self.rows[name] = rows
 
     def add_stack(self) -> None:
         """Register the recurrent layers that `stack` runs, with dropout."""
