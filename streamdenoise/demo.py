@@ -7,8 +7,6 @@ clean voice is known too, so the gain can be told in SI-SDR.
 
 from __future__ import annotations
 
-import os
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -17,10 +15,11 @@ import numpy as np
 
 from .audio.file import AudioReader, AudioWriter, OutputFormat
 from .audio.levels import si_sdr
+from .audio.target import check_target, write_whole
 from .batch.file import FileResult, denoise_file, plan_targets
 from .errors import OutputError
 from .names import shown
-from .show.picture import before_after, write_png
+from .show.picture import before_after, png
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -65,6 +64,8 @@ def run_demo(
     model: StepModel | WholeModel | str | Path | None = None,
     settings: Settings | None = None,
     progress: Progress | None = None,
+    *,
+    force: bool = False,
 ) -> DemoResult:
     """Clean the clip or a recording, and save sound and picture.
 
@@ -73,10 +74,11 @@ def run_demo(
     source
         A recording; None takes the clip.
     folder
-        Where ``NAME.before.wav``, ``NAME.after.wav`` and ``NAME.png`` go. Those three
-        are replaced if they are there, nothing else is touched.
+        Where ``NAME.before.wav``, ``NAME.after.wav`` and ``NAME.png`` go.
     model, settings, progress
         As for `batch.denoise_file`.
+    force
+        Replace those three if they are there; nothing else is ever touched.
 
     Returns
     -------
@@ -94,11 +96,15 @@ def run_demo(
     )
     for target in (before, after, picture):
         plan_targets([recording], target, into_folder=False)
-    notes = _copy_as_wav(recording, before, folder)
-    result = denoise_file(before, after, model, settings, force=True, progress=progress)
+        check_target(target, force=force)
+    notes = _copy_as_wav(recording, before, folder, force)
+    result = denoise_file(
+        before, after, model, settings, force=force, progress=progress
+    )
     rate = result.sample_rate
     noisy, clean = (_start(path, rate) for path in (before, after))
-    _draw(picture, noisy, clean, rate)
+    drawn = png(*before_after(noisy, clean, rate))
+    write_whole(picture, drawn, force=force)
     scores: list[float | None] = [None, None]
     if source is None:
         with AudioReader(ASSETS / CLEAN) as reader:
@@ -109,7 +115,7 @@ def run_demo(
     return DemoResult(before, after, picture, result, *scores)
 
 
-def _copy_as_wav(source: Path, target: Path, folder: Path) -> list[str]:
+def _copy_as_wav(source: Path, target: Path, folder: Path, force: bool) -> list[str]:
     """Save the recording as WAV, which everything plays; return what was odd."""
     with AudioReader(source) as reader:
         info = reader.info
@@ -122,7 +128,8 @@ def _copy_as_wav(source: Path, target: Path, folder: Path) -> list[str]:
             ) from error
         keep = info.subtype in ("PCM_24", "PCM_32", "FLOAT", "DOUBLE")
         output = OutputFormat("WAV", info.subtype if keep else "PCM_16", "FILE", target)
-        with AudioWriter(output, info.sample_rate, info.channels, force=True) as writer:
+        form = info.sample_rate, info.channels
+        with AudioWriter(output, *form, force=force) as writer:
             for block in reader:
                 writer.write(block)
     return reader.notes
@@ -139,19 +146,3 @@ def _start(path: Path, sample_rate: int) -> NDArray[np.float32]:
             if have >= wanted:
                 break
     return np.concatenate(parts)[:wanted]
-
-
-def _draw(
-    path: Path, noisy: NDArray[np.float32], clean: NDArray[np.float32], rate: int
-) -> None:
-    temp = path.with_name(f".{path.name[:64]}.{secrets.token_hex(4)}.part")
-    try:
-        write_png(temp, *before_after(noisy, clean, rate))
-        os.replace(temp, path)  # noqa: PTH105
-    except OSError as error:
-        raise OutputError(
-            f"cannot write {shown(path)}: {error.strerror}; choose another folder "
-            "with -o"
-        ) from error
-    finally:
-        temp.unlink(missing_ok=True)

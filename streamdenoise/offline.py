@@ -168,7 +168,7 @@ def denoise_whole(
     ModelError
         If the model cannot be found or has no signature ``whole``.
     AudioFormatError
-        If the shape of `x` or the rate cannot be worked with.
+        If the shape or the type of `x`, or the rate, cannot be worked with.
     """
     whole = model if isinstance(model, WholeModel) else load_whole(model)
     samples = np.asarray(x)
@@ -176,6 +176,11 @@ def denoise_whole(
         raise AudioFormatError(
             f"cannot denoise an array of shape {samples.shape}: give (n,) or "
             "(n, channels)"
+        )
+    if samples.dtype != np.int16 and samples.dtype.kind != "f":
+        raise AudioFormatError(
+            f"an array of {samples.dtype} numbers cannot be taken as sound: give "
+            "floating point with full scale 1, or int16"
         )
     scale = np.float32(1 / 32768 if samples.dtype == np.int16 else 1)
     samples = samples.astype(np.float32) * scale

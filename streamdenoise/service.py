@@ -3,7 +3,7 @@
 The unit needs the sound server and the files of this program, and gets no more: no
 network but local sockets, no new privileges, only the calls of an ordinary service,
 and, where the system lets a user's units have their own view of the files, a read-only
-file system. Whether it does is tried out when the unit is installed.
+file system but for recordings. Whether it does is tried out when the unit is installed.
 
 `notify` tells systemd that sound runs; if it falls silent, systemd starts it anew.
 """
@@ -14,20 +14,23 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from .config import VARIABLE
-from .errors import EXIT_ENVIRONMENT, OutputError, StreamDenoiseError
+from .config import VARIABLE, config_path
+from .errors import EXIT_ENVIRONMENT, EXIT_USAGE, OutputError, StreamDenoiseError
 from .names import shown
 
 __all__ = [
     "ServiceError",
+    "fresh_name",
     "install",
     "quoted",
     "read_only_works",
+    "recordings_folder",
     "remove",
     "status",
     "unit_name",
@@ -39,7 +42,9 @@ _TIMEOUT: Final = 30.0
 _START_TIMEOUT: Final = 90.0
 _RESTART_SECONDS: Final = 10
 
-_READ_ONLY: Final = ("ProtectSystem=strict", "ProtectHome=read-only", "PrivateTmp=yes")
+# Not PrivateTmp: what `ctl record /tmp/talk.wav` writes is to be found there.
+_READ_ONLY: Final = ("ProtectSystem=strict", "ProtectHome=read-only")
+_SHARED: Final = Path("/tmp")
 
 # Not here: MemoryDenyWriteExecute, for the callbacks of PortAudio are machine code that
 # is made while it runs, and RestrictRealtime, for audio threads ask for priority.
@@ -57,9 +62,11 @@ StartLimitIntervalSec=0
 Type=notify
 WatchdogSec=30
 ExecStart={command}
-{environment}Restart=on-failure
+{environment}# Here lie the recordings that have no folder of their own.
+WorkingDirectory=-{recordings}
+Restart=on-failure
 RestartSec={again}
-RestartPreventExitStatus=2
+RestartPreventExitStatus={usage}
 TimeoutStartSec=60
 TimeoutStopSec=10
 RuntimeDirectory=streamdenoise
@@ -133,23 +140,25 @@ def unit_text(
     read_only
         Whether the file system is to be read-only.
     writable
-        Folders that are not, for recordings.
+        Folders that are not, besides `recordings_folder` and that for temporary files.
     interpreter
         Python that runs it.
     """
-    words = [interpreter, "-m", "streamdenoise", "live", "--no-view"]
+    words = [interpreter, "-m", "streamdenoise", "service", "run"]
     if profile is not None:
         words += ["--profile", profile]
     lines = []
     if read_only:
         lines = ["# All files can be read, and none be written but these.", *_READ_ONLY]
-        paths = " ".join(quoted(f"-{path}") for path in writable)
-        lines += [f"ReadWritePaths={paths}"] if paths else []
-        lines.append("")
+        paths = dict.fromkeys((_SHARED, recordings_folder(), *writable))
+        open_to = " ".join(quoted(f"-{path}") for path in paths)
+        lines += [f"ReadWritePaths={open_to}", ""]
     return _UNIT.format(
         label=f" ({_literal(profile)})" if profile else "",
         command=_command(words),
+        recordings=_literal(str(recordings_folder())),
         again=_RESTART_SECONDS,
+        usage=EXIT_USAGE,
         environment="".join(f"Environment={quoted(x)}\n" for x in _environment()),
         read_only="\n".join(lines),
     )
@@ -192,8 +201,9 @@ def _environment() -> list[str]:
     if not _importable():
         package = Path(__file__).resolve().parent
         found.append(f"PYTHONPATH={package.parent}")
-    if os.environ.get(VARIABLE):
-        found.append(f"{VARIABLE}={Path(os.environ[VARIABLE]).resolve()}")
+    if VARIABLE in os.environ:  # empty, too: then there is no config file
+        path = config_path()
+        found.append(f"{VARIABLE}={'' if path is None else path.resolve()}")
     return found
 
 
@@ -203,6 +213,29 @@ def _importable() -> bool:
     command = [sys.executable, "-c", "import streamdenoise"]
     done = subprocess.run(command, env=env, cwd="/", capture_output=True, check=False)
     return done.returncode == 0
+
+
+# Recordings --------------------------------------------------------------------------
+
+
+def recordings_folder() -> Path:
+    """Return where recordings go that have no folder of their own."""
+    return Path.home() / "Recordings"
+
+
+def fresh_name(target: Path) -> Path:
+    """Return `target`, or a name beside it with the time, if it is there already.
+
+    A service is started again and again with the same words, and a recording replaces
+    nothing.
+    """
+    name, number = target, 1
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    while name.exists():
+        again = "" if number == 1 else f"-{number}"  # the clock may have stood still
+        name = target.with_name(f"{target.stem}-{stamp}{again}{target.suffix}")
+        number += 1
+    return name
 
 
 # Doing it ----------------------------------------------------------------------------
@@ -223,19 +256,27 @@ def install(
     start
         Start it now, too.
     writable
-        Folders for recordings.
+        More folders for recordings; `recordings_folder` is made.
 
     Raises
     ------
     ServiceError
         If systemd does not run here for this user, or refuses.
     OutputError
-        If the unit cannot be written.
+        If the unit cannot be written, or the folder cannot be made.
     """
     _need_systemd()
     read_only = read_only_works()
     path = unit_path(profile)
     text = unit_text(profile, read_only=read_only, writable=writable)
+    folder = recordings_folder()
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"the folder for recordings, {shown(folder)}, cannot be made "
+            f"({error.strerror})"
+        ) from error
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         new = path.with_suffix(".new")
@@ -262,9 +303,25 @@ def _start(name: str) -> None:
         raise ServiceError(
             f"{name} is installed, but does not start"
             + (f" ({lines[0].rstrip('.')})" if lines else "")
-            + f"; systemd tries again every {_RESTART_SECONDS} seconds. See why with: "
-            f"journalctl --user -u {name}"
+            + f"; {_further(name)}. See why with: journalctl --user -u {name}"
         )
+
+
+def _further(name: str) -> str:
+    """Say what systemd does with a unit that did not start."""
+    try:
+        known = _properties(name, "ExecMainStatus")
+    except ServiceError:
+        known = {}
+    if known.get("ExecMainStatus") == str(EXIT_USAGE):
+        return "its flags are wrong, so systemd does not try again"
+    return f"systemd tries again every {_RESTART_SECONDS} seconds"
+
+
+def _properties(name: str, *keys: str) -> dict[str, str]:
+    """Return what systemd knows of a unit."""
+    text = _systemctl("show", name, *(f"--property={key}" for key in keys))
+    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
 
 
 def remove(profile: str | None = None) -> Path | None:
@@ -306,8 +363,7 @@ def status(profile: str | None = None) -> dict[str, Any]:
     path = unit_path(profile)
     _need_systemd()
     keys = ("UnitFileState", "ActiveState", "MainPID", "NRestarts", "Result")
-    text = _systemctl("show", path.name, *(f"--property={key}" for key in keys))
-    known = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    known = _properties(path.name, *keys)
     return {
         "unit": path.name,
         "path": str(path),

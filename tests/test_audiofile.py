@@ -170,6 +170,25 @@ def test_format_that_cannot_be_written_becomes_wav_and_says_so(monkeypatch):
         output_format(mp3, Path("b.mp3"), explicit=True)
 
 
+def test_container_that_cannot_be_written_becomes_wav_and_says_so():
+    """The same where FFmpeg reads it, and has no writer for it."""
+    pytest.importorskip("av", reason="needs the extra [av]")
+    read = AudioInfo(
+        Path("a.ape"), 44100, 2, 10, "ape", "PCM_16", backend="PyAV", codec="ape"
+    )
+    output = output_format(read, Path("a.denoised.ape"), explicit=False)
+    assert (output.path, output.format) == (Path("a.denoised.wav"), "WAV")
+    assert output.subtype == "PCM_16" and output.note.startswith("ape with")
+    with pytest.raises(OutputError, match=r"name a \.mkv or \.wav"):
+        output_format(read, Path("b.ape"), explicit=True)
+
+
+def test_mp3_becomes_a_plain_wav():
+    """Not one with MP3 in it, though libsndfile could write that."""
+    mp3 = info("a.mp3", "MP3", "MPEG_LAYER_III")
+    assert output_format(mp3, Path("b.wav"), explicit=True).subtype == "PCM_16"
+
+
 def test_wav_beyond_4_gib_becomes_rf64():
     """A plain WAV header cannot count that far."""
     long = info("a.mp3", "MP3", "MPEG_LAYER_III", 3 << 30)

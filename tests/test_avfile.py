@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile as sf
 
 from streamdenoise import AudioFormatError, OutputError, RuntimeMissingError
 from streamdenoise.audio.file import (
@@ -15,7 +16,9 @@ from streamdenoise.audio.file import (
     open_writer,
     output_format,
 )
+from streamdenoise.batch.file import denoise_file
 from tests.clitools import process, write_noise
+from tests.fakes import IdentityModel
 from tests.media import Track, av, decoded, make_media, packets, sound, video_hashes
 
 
@@ -207,8 +210,6 @@ def test_every_track_is_done_or_the_first(tmp_path):
 @pytest.mark.parametrize("rate", [44100, 48000])
 def test_vorbis_in_webm(tmp_path, rate):
     """Vorbis stays Vorbis at its rate, though FFmpeg has no good encoder for it."""
-    import soundfile as sf
-
     x = sound(rate, rate, 2)
     sf.write(tmp_path / "a.ogg", x, rate, format="OGG", subtype="VORBIS")
     webm = str(tmp_path / "a.webm")
@@ -236,6 +237,38 @@ def test_channel_layout_is_kept(tmp_path, layout, ext, muxer, codec):
         one, two = a.streams.audio[0], b.streams.audio[0]
         assert one.codec_context.layout.name == two.codec_context.layout.name
     assert np.array_equal(decoded(source)[0], decoded(target)[0])
+
+
+def test_layout_that_an_encoder_refuses_leaves_no_empty_track(tmp_path):
+    """Opus takes no 5.1(side), but 5.1: there is one sound track, and it sounds."""
+    source, target = tmp_path / "a.mka", tmp_path / "b.webm"
+    make_media(source, "matroska", [Track("ac3", layout="5.1(side)")])
+    copy(source, target)
+    with av.open(str(target)) as out:
+        assert len(out.streams.audio) == 1
+    x, y = decoded(source)[0], decoded(target)[0]
+    assert y.shape[1] == 6 and abs(len(x) - len(y)) <= 1024
+
+
+def test_sound_file_takes_the_first_track(tmp_path):
+    """And says that there were others."""
+    source = tmp_path / "a.mkv"
+    make_media(source, "matroska", [Track("flac"), Track("flac", 44100)], 20_000)
+    result = denoise_file(source, tmp_path / "b.wav", IdentityModel())
+    assert result.frames == 20_000 and "2 sound tracks" in result.notes[0]
+    x, y = decoded(source)[0], sf.read(tmp_path / "b.wav")[0]
+    assert np.abs(x - y).max() < 1e-3
+
+
+@pytest.mark.parametrize(("name", "written"), [("a.mp2", "b.wav"), ("a.mp3", "b.mp3")])
+def test_older_layers_of_mpeg(tmp_path, name, written):
+    """Layer II can only be read: WAV is written instead, or layer III in an .mp3."""
+    source = make_media(tmp_path / name, "mp2", [Track("mp2", 44100)])
+    target = (tmp_path / "b").with_suffix(source.suffix)
+    result = denoise_file(source, target, IdentityModel(), explicit=False)
+    assert Path(result.output) == tmp_path / written
+    assert any("MPEG_LAYER_II cannot be written" in note for note in result.notes)
+    assert sf.info(result.output).frames == result.frames > 0
 
 
 def test_from_container_to_sound_file_and_back(tmp_path):

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from streamdenoise.batch.journal import JOURNAL
+from streamdenoise.batch.journal import JOURNAL, Journal
 from tests.clitools import ROOT, model_arg, process, run, write_noise
 
 __all__ = ["model_arg"]
@@ -129,6 +129,49 @@ def test_resume_leaves_alone_what_others_put_there(tmp_path, talks, model_arg):
     (out / "a.wav").write_bytes(b"mine again")
     assert run(*args).exit_code == 1
     assert (out / "a.wav").read_bytes() == b"mine again"
+
+
+def test_resume_leaves_alone_what_others_put_where_it_failed(
+    tmp_path, talks, model_arg
+):
+    """A job that failed wrote nothing, so that what lies there later is not ours."""
+    out = tmp_path / "out"
+    args = ("file", "-r", talks, "-o", out, "--model", model_arg, "--resume")
+    (talks / "a.wav").write_bytes(b"no sound")
+    assert run(*args).exit_code == 1
+    (out / "a.wav").write_bytes(b"mine")
+    write_noise(talks / "a.wav", 9000)
+    result = run(*args)
+    assert result.exit_code == 1 and "--force" in result.stderr
+    assert (out / "a.wav").read_bytes() == b"mine"
+
+
+def test_resume_replaces_its_own_after_a_failure(tmp_path, talks, model_arg):
+    """An input that was broken for a while costs no --force."""
+    out = tmp_path / "out"
+    args = ("file", "-r", talks, "-o", out, "--model", model_arg, "--resume")
+    assert run(*args).exit_code == 0
+    (talks / "a.wav").write_bytes(b"no sound")
+    assert run(*args).exit_code == 1
+    write_noise(talks / "a.wav", 5000)
+    assert run(*args).exit_code == 0
+    assert sf.info(out / "a.wav").frames == 5000
+
+
+def test_resume_of_results_beside_their_inputs(tmp_path, talks, model_arg):
+    """Without -o too; and several runs may be at work in one folder."""
+    write_noise(talks / "b.wav")
+    args = ("file", talks / "a.wav", talks / "b.wav", "--model", model_arg, "--json")
+    assert run(*args).exit_code == 0
+    (talks / "b.denoised.wav").unlink()
+    result = run(*args, "--resume")
+    assert [f["status"] for f in told(result)[:-1]] == ["skipped", "done"]
+    (talks / "b.denoised.wav").unlink()
+    (talks / "a.denoised.wav").unlink()
+    with Journal(talks / JOURNAL):
+        assert run(*args).exit_code == 0
+        result = run(*args, "--resume")
+        assert result.exit_code == 1 and "another streamdenoise" in result.stderr
 
 
 def test_dry_run_does_nothing(tmp_path, talks, model_arg):
@@ -264,20 +307,28 @@ def test_workers_do_not_outlive_their_parent(tmp_path, model_arg):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interruption(tmp_path, model_arg, number):
-    """Ctrl-C reaches all, kill only the first; no half file, no process is left."""
-    child, _, out = start_long(tmp_path, model_arg)
-    if number == signal.SIGINT:
-        os.killpg(child.pid, number)
-    else:
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_interruption(tmp_path, model_arg, name):
+    """Ctrl-C and a closed terminal reach all, kill only the first; nothing is left."""
+    number = getattr(signal, name)
+    child, args, out = start_long(tmp_path, model_arg)
+    if number == signal.SIGTERM:
         child.send_signal(number)
+    else:
+        os.killpg(child.pid, number)
     _, err = child.communicate(timeout=60)
     assert child.returncode == 130, err
     assert b"interrupted: 2 of 4" in err and b"Traceback" not in err
     assert parts(out) == []
     # Python's own tracker of resources ends when it sees that all others have.
     wait_for(lambda: not group_of(child))
+    # What somebody puts where it stopped is not taken for ours.
+    (out / "z0.wav").write_bytes(b"mine")
+    for i in range(2):
+        write_noise(tmp_path / "in" / f"z{i}.wav", 9000)
+    assert run(*args, "--resume").exit_code == 1
+    assert (out / "z0.wav").read_bytes() == b"mine"
+    assert made(out) == ["short0.wav", "short1.wav", "z0.wav", "z1.wav"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc")
@@ -369,6 +420,67 @@ def test_plot_and_report(tmp_path, talks, model_arg):
     assert result.exit_code == 0, result.output
     again = page.read_text(encoding="utf-8")
     assert again.count("<article") == again.count("data:image/png") == 3
+
+
+def test_pictures_of_others_stay(tmp_path, talks, model_arg):
+    """Where one is in the way, the sound is not written either; --resume or not."""
+    out = tmp_path / "out"
+    (out / "d").mkdir(parents=True)
+    (out / "d/b.flac.png").write_bytes(b"mine")
+    args = ("file", "-r", talks, "-o", out, "--model", model_arg)
+    result = run(*args, "--plot")
+    assert result.exit_code == 1 and "b.flac.png" in result.stderr
+    assert "d/b.flac" not in made(out) and "d/e/c.wav.png" in made(out)
+    assert run(*args, "--resume").exit_code == 0
+    write_noise(talks / "d/b.flac", 5000)
+    assert run(*args, "--resume", "--plot").exit_code == 1
+    assert (out / "d/b.flac.png").read_bytes() == b"mine"
+    assert sf.info(out / "d/b.flac").frames == 9000
+
+
+def test_resume_draws_what_was_not_drawn(tmp_path, talks, model_arg):
+    """A result without the picture that is asked for now is not done."""
+    out = tmp_path / "out"
+    args = ("file", "-r", talks, "-o", out, "--model", model_arg, "--json", "--resume")
+    assert run(*args).exit_code == 0
+    for status in ("done", "skipped"):
+        result = run(*args, "--plot")
+        assert [f["status"] for f in told(result)[:-1]] == 3 * [status]
+        assert len([n for n in made(out) if n.endswith(".png")]) == 3
+
+
+def test_resume_replaces_no_page_of_others(tmp_path, talks, model_arg):
+    """Only a page of a batch; and what a killed run left of one goes."""
+    out = tmp_path / "out"
+    page = out / "pages" / "page.html"
+    args = ("file", "-r", talks, "-o", out, "--model", model_arg, "--report", page)
+    # The folder of the results is made by the run, and so is one in it.
+    assert run(*args).exit_code == 0
+    left = page.with_name(".page.html.0123abcd.part")
+    left.touch()
+    assert run(*args, "--resume").exit_code == 0 and not left.exists()
+    page.write_text("<title>mine</title>")
+    result = run(*args, "--resume")
+    assert result.exit_code == 1 and "--force" in result.stderr
+    assert page.read_text() == "<title>mine</title>"
+
+
+@posix
+@pytest.mark.parametrize("broken", [False, True])
+def test_reader_that_goes_away(tmp_path, talks, model_arg, broken):
+    """``| head -1`` costs the words, not the work; the exit code is that of it."""
+    if broken:
+        (talks / "d/e/c.wav").write_bytes(b"no sound")
+    args = ("file", "-r", talks, "-o", tmp_path / "out", "--model", model_arg)
+    ours, theirs = os.pipe()
+    os.close(ours)
+    with os.fdopen(theirs, "wb") as closed:
+        pipes = {"stdout": closed} if broken else {"stdout": closed, "stderr": closed}
+        child = process(*args, "--json", **pipes)
+    _, err = child.communicate(timeout=120)
+    assert child.returncode == int(broken)
+    assert len(made(tmp_path / "out")) == 3 - broken
+    assert not broken or b"1 of 3 files failed" in err
 
 
 def test_report_is_never_a_sound_file(tmp_path, talks, model_arg):

@@ -75,6 +75,15 @@ def test_one_input_and_an_existing_folder(tmp_path, model_arg):
     assert (tmp_path / "there/a.wav").exists() and (tmp_path / "new/a.wav").exists()
 
 
+def test_pattern_with_one_match_goes_into_a_folder(tmp_path, model_arg):
+    """What -o means does not hang on how many files there happen to be."""
+    write_noise(tmp_path / "a.wav")
+    out = tmp_path / "clean"
+    result = run("file", f"{tmp_path}/*.wav", "-o", out, "--model", model_arg)
+    assert result.exit_code == 0, result.output
+    assert sf.info(out / "a.wav").frames == 4000
+
+
 def test_existing_result_needs_force(tmp_path, model_arg):
     """A second run says so and touches nothing; with --force it replaces."""
     write_noise(tmp_path / "a.wav")

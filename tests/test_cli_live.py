@@ -16,9 +16,8 @@ import streamdenoise.live.devices as devices_module
 import streamdenoise.live.session as session_module
 from streamdenoise import RuntimeMissingError
 from streamdenoise.cli import cli
-from streamdenoise.cli.live import summary_lines
-from streamdenoise.control.view import meter_line
-from streamdenoise.live.session import Status
+from streamdenoise.cli.live import session_name, summary_lines
+from streamdenoise.control.client import NAME
 from streamdenoise.live.stream import XRUN_KINDS
 from tests.fakes import IdentityModel
 from tests.fakesound import FakeSound, Flags, device
@@ -172,16 +171,6 @@ def test_no_devices_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "no input devices" in done.stderr
 
 
-def test_the_meter_fits_a_terminal() -> None:
-    """One line of 80 characters even at the extremes."""
-    xruns = dict.fromkeys(XRUN_KINDS, 999)
-    line = meter_line(Status(359_999.0, -120.0, -120.0, 99.9, 12.0, xruns))
-    assert len(line) < 96
-    usual = meter_line(Status(75.0, -23.4, -41.0, 17.6, 0.04, {"input overflow": 0}))
-    assert len(usual) < 80
-    assert "-23.4 dB" in usual and "17.6 dB" in usual and "1:15" in usual
-
-
 def test_a_summary_of_nothing_prints() -> None:
     """Ending before the first block is no error."""
     summary = {
@@ -196,6 +185,82 @@ def test_a_summary_of_nothing_prints() -> None:
         "recorded": None,
     }
     assert summary_lines(summary)[1] == "latency  8.0 ms = hop 8.0"
+
+
+def test_advice_at_the_end_is_above_the_latency_in_use(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The output has 24 ms, the input 16: what is proposed is more than both."""
+    sound = desk(flags=lambda call: Flags(output_underflow=call % 40 == 39))
+    done = run(monkeypatch, sound, "live", "--duration", "0.5", "--json")
+    assert json.loads(done.stdout)["device_latency"] == 0.024
+    sound = desk(flags=lambda call: Flags(output_underflow=call % 40 == 39))
+    words = ("--duration", "0.5", "--latency", "0.024")
+    done = run(monkeypatch, sound, "live", *words)
+    assert "try --latency 0.03," in done.stderr
+
+
+OUTPUT = 'output = "card"'
+MIC = "virtual-mic = true"
+
+
+@pytest.mark.parametrize(
+    ("config", "words", "wins"),
+    [
+        (f"[live]\n{OUTPUT}", "--virtual-mic", "mic"),
+        (f"[live]\n{MIC}", "--output card", "output"),
+        (f"[profile.p]\n{MIC}", "--profile p --output card", "output"),
+        (f"[live]\n{OUTPUT}\n[profile.p]\n{MIC}", "--profile p", "mic"),
+        (f"[live]\n{MIC}\n[profile.p]\n{OUTPUT}", "--profile p", "output"),
+        (f"{OUTPUT}\n[live]\n{MIC}", "", "mic"),
+        (f"[profile.p]\n{MIC}\n[profile.p.live]\n{OUTPUT}", "--profile p", "output"),
+        (f"[profile.live]\n{MIC}\n[live]\n{OUTPUT}", "--profile live", "mic"),
+        (f"{OUTPUT}\n{MIC}", "", "the config file has both"),
+        (f"[live]\n{OUTPUT}\n{MIC}", "", "both output and virtual-mic in [live]"),
+        ("", "--output card --virtual-mic", "leave --output out, or --virtual-mic"),
+    ],
+)
+def test_the_stronger_of_two_outputs_counts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, config: str, words: str, wins: str
+) -> None:
+    """Typed wins over profile over the rest; equals are a sentence about what is there.
+
+    A microphone is wanted where no sound server answers, so asking for it shows.
+    """
+    path = tmp_path / "config.toml"
+    path.write_text(config)
+    monkeypatch.setenv("STREAMDENOISE_CONFIG", str(path))
+    monkeypatch.setenv("PULSE_SERVER", f"unix:{tmp_path}/none")
+    words = f"live --duration 0.2 {words}"
+    done = run(monkeypatch, desk(), *words.split())
+    if wins == "output":
+        assert done.exit_code == 0, done.output
+        assert "-> 0 USB card" in done.stderr
+    elif wins == "mic":
+        assert done.exit_code == 3
+        assert "sound server" in done.stderr
+    else:
+        assert done.exit_code == 2
+        assert wins in " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("profile", "name"),
+    [
+        (None, "live"),
+        ("call", "call"),
+        ("my-call", "my_call"),
+        ("at home", "at_home"),
+        ("-x", "x"),
+        ("\u00fcber uns", "ber_uns"),
+        ("\u00e4\u00f6", "live"),
+        ("x" * 40, "x" * 32),
+    ],
+)
+def test_a_session_has_a_name_that_ctl_takes(profile: str | None, name: str) -> None:
+    """Whatever a profile is called, its session can be found."""
+    assert session_name(profile) == name
+    assert NAME.fullmatch(name)
 
 
 @pytest.mark.parametrize("command", ["live", "devices"])

@@ -126,6 +126,24 @@ def test_results_beside_their_inputs_are_not_inputs(tmp_path):
     assert "earlier run" in found.notes[0]
 
 
+def test_results_are_not_inputs_of_a_pattern_either(tmp_path):
+    """The same rule as for folders; if nothing else fits, that is said."""
+    tree(tmp_path, "a.wav", "a.denoised.wav", "b.denoised.wav")
+    found = collect([f"{tmp_path}/*.wav"])
+    assert places(found.found) == ["a.wav", "b.denoised.wav"] and found.many
+    with pytest.raises(StreamDenoiseError, match="earlier run"):
+        collect([f"{tmp_path}/a.*d.wav"])
+    named = collect([f"{tmp_path}/a.*d.wav"], output="out")
+    assert places(named.found) == ["a.denoised.wav"]
+
+
+def test_output_that_is_the_input(tmp_path):
+    """The folder has sound files; what is wrong is where their results would go."""
+    top = tree(tmp_path / "t", "a.wav", "d/b.wav")
+    with pytest.raises(PlanError, match="would replace its files"):
+        collect([str(top)], output=f"{top}/d/..")
+
+
 def test_pattern(tmp_path):
     """For shells that do not expand; ``**`` keeps what lies below."""
     tree(tmp_path, "a.wav", "b.wav", "d/e/c.wav", "[x].wav")

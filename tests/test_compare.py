@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import struct
 import tracemalloc
+import zlib
 
 import numpy as np
 import pytest
@@ -74,6 +76,35 @@ def test_other_rate_and_length(tmp_path):
     assert "one rate and length" in run("compare", a, b).stdout
 
 
+def pixels(picture):
+    """Return the pixels of a PNG of ours."""
+    width, height = struct.unpack(">II", picture[16:24])
+    at, data = 8, b""
+    while at < len(picture):
+        size, name = struct.unpack(">I4s", picture[at : at + 8])
+        data += picture[at + 8 : at + 8 + size] if name == b"IDAT" else b""
+        at += 12 + size
+    lines = np.frombuffer(zlib.decompress(data), np.uint8)
+    return lines.reshape(height, width + 1)[:, 1:]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_one_pair_of_axes_for_both(tmp_path, turned):
+    """A tone stands as high in both, and a short one ends where its time is over."""
+    for name, rate, seconds in (("a", 16000, 1), ("b", 48000, 2)):
+        x = 0.5 * np.sin(2 * np.pi * 4000 * np.arange(rate * seconds) / rate)
+        write(tmp_path / f"{name}.wav", x.astype(np.float32), rate)
+    one, two = (tmp_path / f"{name}.wav" for name in ("ba" if turned else "ab"))
+    drawn = pixels(compare(one, two, picture=True).picture)
+    # Panels of 224 x 960, see show.picture; 4 kHz is half of what both have.
+    panels = [drawn[y : y + 224, 68 : 68 + 960] for y in (30, 30 + 224 + 34)]
+    for panel, short in zip(panels, (not turned, turned), strict=True):
+        loudest = panel[:, 100].argmax()
+        assert abs(loudest - 112) <= 2
+        assert (panel[:, 481:] == 240).all() == short
+        assert (panel[:, :479] < 240).all()
+
+
 def test_silence(tmp_path):
     """Nothing divides by zero."""
     a = write(tmp_path / "a.wav", np.zeros(5000, np.float32))
@@ -108,3 +139,14 @@ def test_command(tmp_path):
     told = json.loads(run("compare", a, b, "--json").stdout)
     assert told["lag"] == 0 and told["a"]["sample_rate"] == 16000
     assert run("compare", a, tmp_path / "none.wav").exit_code == 1
+
+
+def test_picture_never_replaces_a_recording(tmp_path):
+    """A slip of the hand with --force costs no recording."""
+    a, b = write_noise(tmp_path / "a.wav"), write_noise(tmp_path / "b.flac")
+    before = b.read_bytes()
+    (tmp_path / "x").mkdir()
+    for other in (b, tmp_path / "x" / ".." / "b.flac"):
+        result = run("compare", a, b, "-o", other, "--force")
+        assert result.exit_code == 2 and "another file" in result.stderr
+        assert b.read_bytes() == before

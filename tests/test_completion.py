@@ -24,7 +24,7 @@ LAUNCHER = f"""#!/bin/sh
 exec {sys.executable} -m streamdenoise "$@"
 """
 
-CONFIG = "[profile.call]\nstrength = 12\n[profile.camera]\n"
+CONFIG = '[profile.call]\nstrength = 12\n[profile.camera]\n[profile."my $1 talks"]\n'
 
 
 @pytest.fixture
@@ -44,7 +44,11 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("STREAMDENOISE_CONFIG", str(config))
     memory = tmp_path / ".cache" / "streamdenoise" / "devices.json"
     memory.parent.mkdir(parents=True)
-    rows = [[0, "USB Audio Card", 2, 0], [1, "USB Audio Headset", 1, 2], [2, "x", 0, 2]]
+    rows = [
+        [0, "USB Audio Card", 2, 0, "ALSA"],
+        [1, "USB Audio Headset", 1, 2, "ALSA"],
+        [2, "x", 0, 2, "ALSA"],
+    ]
     memory.write_text(json.dumps(rows))
     return tmp_path
 
@@ -75,7 +79,7 @@ def in_bash(words: list[str]) -> list[str]:
         timeout=60,
     )
     assert done.stderr == "", done.stderr
-    return done.stdout.split()
+    return done.stdout.splitlines()
 
 
 @pytest.mark.parametrize(
@@ -84,7 +88,12 @@ def in_bash(words: list[str]) -> list[str]:
         (["streamdenoise", "li"], ["live"]),
         (["streamdenoise", "live", "--pro"], ["--profile"]),
         (["streamdenoise", "live", "--profile", "ca"], ["call", "camera"]),
+        (["streamdenoise", "config", "show", "--profile", "cal"], ["call"]),
+        (["streamdenoise", "live", "--profile", "my"], [r"my\ \$1\ talks"]),
+        (["streamdenoise", "live", "--profile", r"my\ \$"], [r"my\ \$1\ talks"]),
+        (["streamdenoise", "live", "--profile", "'my $"], ["my $1 talks"]),
         (["streamdenoise", "live", "--input", "ca"], ["card"]),
+        (["streamdenoise", "doctor", "--input", "ca"], ["card"]),
         (["streamdenoise", "live", "--output", ""], ["usb", "2"]),
         (["streamdenoise", "live", "--latency", "a"], ["auto"]),
         (["streamdenoise", "pipe", "--format", "s2"], ["s24le"]),
@@ -136,6 +145,9 @@ def test_a_tab_in_an_interactive_shell(home: Path) -> None:
         shell.read(0.5)
         at = shell.type("streamdenoise live --profile cam\t")
         shell.wait_for("camera", start=at)
+        # What has blanks and dollars arrives as one word.
+        at = shell.type("\x15streamdenoise live --profile my\t")
+        shell.wait_for(r"my\\ \\\$1\\ talks", start=at)
         shell.type("\x15exit\n")
 
 
@@ -186,6 +198,11 @@ def test_printing_and_installing(home: Path, monkeypatch: pytest.MonkeyPatch) ->
     target("fish").parent.write_text("")
     done = runner.invoke(cli, ["completion", "fish", "--install"])
     assert done.exit_code == 1 and "cannot write" in done.stderr
+    target("fish").parent.unlink()
+    for _ in range(2):
+        assert runner.invoke(cli, ["completion", "fish", "--install"]).exit_code == 0
+        assert target("fish").read_text() == script("fish") + "\n"
+        assert len([*target("fish").parent.iterdir()]) == 1
 
 
 @pytest.mark.parametrize(
@@ -230,7 +247,7 @@ def test_devices_are_asked_for_once_a_minute(
 
     def ask() -> list[list[Any]]:
         asked.append(1)
-        return [[5, "Rode NT", 1, 0]]
+        return [[5, "Rode NT", 1, 0, "ALSA"]]
 
     monkeypatch.setattr(completers, "_ask", ask)
     memory = home / ".cache/streamdenoise/devices.json"
@@ -271,12 +288,13 @@ def test_a_word_finds_one_device() -> None:
         "pulse",
         "pulse out",
         "ü",
+        "ALSA Loopback",
     ]
     devices = [
         Device(i, name, "ALSA", 2, 2, 48_000, 0.01, 0.01)
         for i, name in enumerate(names)
     ]
-    words = completers.words_for(list(enumerate(names)))
+    words = completers.words_for([(d.index, d.name, d.host_api) for d in devices])
     for (word, name), device in zip(words, devices, strict=True):
         assert re.fullmatch(r"\w+", word)
         assert find_device(word, "input", devices) is device, (word, name)

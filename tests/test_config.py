@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import click
 import pytest
+from click.shell_completion import ShellComplete
 from click.testing import CliRunner, Result
 
 import streamdenoise.cli.configured as configured
@@ -241,6 +243,19 @@ def test_path_show_and_init(file: Path) -> None:
     assert run("config", "init", "--force").exit_code == 0
 
 
+@pytest.mark.skipif(os.name != "posix", reason="links")
+def test_init_keeps_a_link(file: Path, tmp_path: Path) -> None:
+    """Who keeps the file elsewhere keeps it there; nothing else is left behind."""
+    real = tmp_path / "dotfiles" / "config.toml"
+    real.parent.mkdir()
+    real.write_text(FILE)
+    file.unlink(missing_ok=True)
+    file.symlink_to(real)
+    assert run("config", "init", "--force").exit_code == 0
+    assert file.is_symlink() and "# [profile.call]" in real.read_text()
+    assert [p.name for p in real.parent.iterdir()] == [real.name]
+
+
 def test_values_know_their_section() -> None:
     """The file itself is plain: known keys in, values with their origin out."""
     config = Config(
@@ -273,7 +288,24 @@ def test_help_and_the_options_stay_quick() -> None:
     assert done.stdout.rstrip().endswith("[]")
 
 
-def test_a_profile_is_completed(file: Path) -> None:
-    """Names of profiles are offered to the shell."""
+def test_what_commands_share_they_understand_alike(file: Path) -> None:
+    """But for output, of which the help says so: no other key is passed over."""
+    assert configured._shared(all_flags()) == {"output"}
+    file.write_text("rate = 48000\nchannels = 2\n[profile.a]\nrate = 44100\n")
+    for name in ("live", "pipe"):
+        params = taken(name)
+        assert (params["rate"], params["channels"]) == (48_000, 2)
+        assert taken(name, "--profile", "a")["rate"] == 44_100
+    file.write_text("rate = 4000")
+    for name in ("live", "pipe"):
+        assert "rate: 4000 is not in the range" in run(name).stderr
+
+
+def test_profiles_are_offered_to_the_shell(file: Path) -> None:
+    """Behind every --profile, those whose beginning has been typed."""
     file.write_text(FILE)
-    assert configured.profile_names() == ["call", "studio"]
+    made = ShellComplete(cli, {}, "streamdenoise", "_STREAMDENOISE_COMPLETE")
+    for words in (["live"], ["file"], ["pipe"], ["doctor"], ["service", "install"]):
+        for typed, wanted in (("", ["call", "studio"]), ("st", ["studio"])):
+            found = made.get_completions([*words, "--profile"], typed)
+            assert [item.value for item in found] == wanted, words

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +187,44 @@ def test_record_begins_and_ends(session: Any, tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted([made.name, "b.wav"])
     with pytest.raises(StreamDenoiseError, match="another name"):
         controls.do(["record", str(tmp_path / "b.wav")])
+
+
+def test_a_recording_has_a_place_when_the_folder_has_gone(
+    session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A working folder that was removed is no traceback: home is taken."""
+    gone, home = tmp_path / "gone", tmp_path / "home"
+    gone.mkdir()
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("USERPROFILE", str(home))
+    monkeypatch.chdir(gone)
+    try:
+        gone.rmdir()
+    except OSError:
+        pytest.skip("a working folder cannot be removed on this system")
+    said = Controls(session).do(["record"])
+    assert session.recording is not None and session.recording.parent == home
+    session.record(None)
+    assert str(home) in said
+
+
+def test_a_folder_that_may_not_be_written_is_a_sentence(
+    session: Any, tmp_path: Path
+) -> None:
+    """A service writes to few folders; one that it may write to is named."""
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    closed.chmod(0o500)
+    if os.access(closed, os.W_OK):
+        closed = Path("/proc/sys")
+    if not closed.is_dir() or os.access(closed, os.W_OK):
+        pytest.skip("every folder can be written here")
+    controls = Controls(session, folder=tmp_path)
+    with pytest.raises(StreamDenoiseError, match="may not write") as caught:
+        controls.do(["record", str(closed / "a.wav")])
+    assert f"such as {tmp_path}" in str(caught.value)
+    assert session.recording is None
 
 
 def test_models_go_round(session: Any) -> None:

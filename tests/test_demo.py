@@ -68,6 +68,20 @@ def test_it_replaces_nothing_but_its_own(tmp_path):
     ]
 
 
+def test_other_folders_need_force(tmp_path, model_arg):
+    """Nothing is overwritten without it, whichever of the three is in the way."""
+    args = ("demo", "-o", tmp_path, "--model", model_arg)
+    for name in ("demo.before.wav", "demo.after.wav", "demo.png"):
+        (tmp_path / name).write_bytes(b"mine")
+        result = run(*args)
+        assert result.exit_code == 1 and "--force" in result.stderr
+        assert [p.read_bytes() for p in tmp_path.iterdir()] == [b"mine"]
+        (tmp_path / name).unlink()
+    (tmp_path / "demo.png").write_bytes(b"mine")
+    assert run(*args, "--force").exit_code == 0
+    assert (tmp_path / "demo.png").read_bytes()[:4] == b"\x89PNG"
+
+
 @pytest.mark.parametrize("content", [None, b"", b"no sound"])
 def test_bad_recording(tmp_path, content, model_arg):
     """The sentence is about the person's file, and nothing is made."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -251,3 +252,28 @@ def test_quiet_stderr_gives_its_descriptors_back() -> None:
             pass
     if before:
         assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+
+
+def test_quiet_stderr_without_a_real_stderr_opens_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where standard error is no file, many rounds leave no file open either."""
+    if not os.path.isdir("/proc/self/fd"):  # noqa: PTH112
+        pytest.skip("open files cannot be counted here")
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    for _ in range(20):
+        with quiet_stderr():
+            print("heard", file=sys.stderr)
+    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+    assert sys.stderr.getvalue() == 20 * "heard\n"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("system", ["linux", "darwin", "win32", "haiku"])
+def test_advice_without_devices_is_made_of_sentences(
+    monkeypatch: pytest.MonkeyPatch, system: str
+) -> None:
+    """What to look at ends before what to type begins."""
+    monkeypatch.setattr(sys, "platform", system)
+    with pytest.raises(DeviceError, match=r"[.?] List again with: streamdenoise"):
+        find_device(None, "input", [])

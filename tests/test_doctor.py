@@ -8,11 +8,14 @@ import shutil
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from streamdenoise import runtime
+from streamdenoise.cli import cli
 from streamdenoise.doctor import (
     Check,
     as_dict,
@@ -23,10 +26,12 @@ from streamdenoise.doctor import (
     will_work,
 )
 from streamdenoise.doctor.check import clean, redacted
-from streamdenoise.doctor.sound import server
+from streamdenoise.doctor.sound import default_source, left_overs, server
 from streamdenoise.errors import RuntimeMissingError, StreamDenoiseError
 from streamdenoise.live.session import LiveOptions
 from streamdenoise.model import find_model, models_folder
+from streamdenoise.virtual import pactl, parts
+from streamdenoise.virtual.owner import Owner
 from tests.pulse import PulseServer, pulse
 
 __all__ = ["pulse"]
@@ -127,6 +132,73 @@ def test_the_loop_is_part_of_the_report(pulse: PulseServer, need_model: None) ->
     assert "cable" in deaf.stdout
 
 
+def test_what_the_config_file_says_is_looked_at(
+    pulse: PulseServer, need_model: None, tmp_path: Path
+) -> None:
+    """Devices and model are those that live would take; what is typed wins."""
+    config = tmp_path / "config.toml"
+    config.write_text(
+        '[live]\ninput = "no-such-mic"\n[profile.call]\ninput = "pulse"\n'
+        'model = "bset"\n'
+    )
+    env = {**pulse.env_for("room.monitor", "ear"), "STREAMDENOISE_CONFIG": str(config)}
+    done = doctor(env)
+    assert done.returncode == 3
+    assert "fail  input" in done.stdout and "'no-such-mic'" in done.stdout
+    assert f"{config} says: input no-such-mic\n" in done.stderr
+    done = doctor(env, "--input", "pulse")
+    assert done.returncode == 0 and done.stderr == "", done.stdout + done.stderr
+    done = doctor(env, "--profile", "call")
+    assert done.returncode == 3
+    assert "ok    input" in done.stdout and "fail  models" in done.stdout
+    assert "-> choose another: streamdenoise models" in done.stdout
+
+
+def test_an_old_server_is_asked_for_the_rest(
+    pulse: PulseServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PulseAudio before 15 cannot say whether a microphone is muted, and no more."""
+    real = shutil.which("pactl")
+    wrapper = f'[ "$1" = get-source-mute ] && {{ echo "no" >&2; exit 1; }}; exec {real}'
+    write(tmp_path, "pactl", f'#!/bin/sh\n{wrapper} "$@"\n')
+    (tmp_path / "pactl").chmod(stat.S_IRWXU)
+    for name, value in pulse.env.items():
+        monkeypatch.setenv(name, value)
+    assert default_source().details["muted"] is False
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    check = default_source()
+    assert check.state == "warn" and "no microphone" in check.found
+    assert check.details["muted"] is None
+
+
+def test_what_is_left_over_is_removed_and_calls_go_on(
+    pulse: PulseServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the line says takes the bad ones away, and leaves the good one alone."""
+    for name, value in pulse.env.items():
+        monkeypatch.setenv(name, value)
+    here = Owner.here()
+    gone = replace(here, started="1")  # another process that had this number
+    parts.make("good", "Good", 48_000, str(here))
+    parts.make("gone", "Gone", 48_000, str(gone))
+    half = parts.make("half", "Half", 48_000, str(here))
+    try:
+        assert half.source is not None and half.source.module is not None
+        pactl.unload_module(half.source.module)
+        check = left_overs()
+        assert check.state == "warn"
+        assert "gone is left over" in check.found and "half is broken" in check.found
+        for command in check.fix.split("; "):
+            program, *words = command.split()
+            assert program == "streamdenoise"
+            done = CliRunner().invoke(cli, words)
+            assert done.exit_code == 0, done.output
+        assert left_overs().found == "good (live)"
+    finally:
+        for found in parts.find_all():
+            found.remove()
+
+
 def test_one_failure_is_enough() -> None:
     """Warnings and skips do not keep live from working, a failure does."""
     fine = [Check("a", "ok", ""), Check("b", "warn", ""), Check("c", "skip", "")]
@@ -189,7 +261,9 @@ def test_damaged_and_missing_models(tmp_path: Path, need_model: None) -> None:
     assert f"{default} is damaged" in check.found
     assert "pip install" in check.fix
     assert software.models(folder=tmp_path).state == "fail"
-    assert software.models("nonsense", folder).state == "fail"
+    assert "pip install" in software.models("nonsense", tmp_path).fix
+    check = software.models("nonsense", folder)
+    assert check.state == "fail" and check.fix == "choose another: streamdenoise models"
 
 
 def test_no_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,6 +280,19 @@ def test_no_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
     assert check.fix == 'pip install "tflite-runtime==2.14.0" "numpy<2"'
 
 
+def test_no_libsndfile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For 32-bit boards it is Debian's, elsewhere it comes with the wheel."""
+    write(tmp_path, "soundfile.py", "raise OSError('sndfile library not found')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "soundfile", raising=False)
+    assert software.files(bits=32).fix == "sudo apt install libsndfile1"
+    check = software.files(bits=64)
+    assert check.state == "warn" and "library not found" in check.found
+    assert check.fix == "pip install --force-reinstall soundfile"
+    write(tmp_path, "soundfile.py", "import no_such_package_at_all\n")
+    assert "pip install" in software.files(bits=32).fix
+
+
 def test_governors(tmp_path: Path) -> None:
     """The slow governor is warned of, except where the driver means otherwise."""
     cpu = "sys/devices/system/cpu/cpu0/cpufreq/"
@@ -214,8 +301,14 @@ def test_governors(tmp_path: Path) -> None:
     write(tmp_path, cpu + "scaling_driver", "cpufreq-dt\n")
     assert board.governor(tmp_path).state == "warn"
     assert "scaling_governor" in board.governor(tmp_path).fix
-    write(tmp_path, cpu + "scaling_driver", "intel_pstate\n")
-    assert board.governor(tmp_path).state == "ok"
+    for driver, state in (
+        ("intel_pstate", "ok"),
+        ("amd-pstate-epp", "ok"),
+        ("amd-pstate", "warn"),
+        ("intel_cpufreq", "warn"),
+    ):
+        write(tmp_path, cpu + "scaling_driver", f"{driver}\n")
+        assert board.governor(tmp_path).state == state
     write(tmp_path, cpu + "scaling_governor", "ondemand\n")
     assert board.governor(tmp_path).state == "ok"
 
@@ -255,7 +348,8 @@ def test_heat(tmp_path: Path, tools: Path) -> None:
     write(tmp_path, "sys/class/thermal/thermal_zone1/temp", "55000\n")
     assert board.heat(tmp_path).found == "55 degrees Celsius"
     write(tmp_path, "sys/class/thermal/thermal_zone1/temp", "91000\n")
-    assert board.heat(tmp_path).state == "warn"
+    check = board.heat(tmp_path)
+    assert check.state == "warn" and "vcgencmd" not in check.fix  # no Raspberry Pi
     write(tmp_path, "sys/class/thermal/thermal_zone1/temp", "55000\n")
     vcgencmd(tools, "throttled=0x0")
     assert board.heat(tmp_path).found == "55 degrees Celsius, never slowed down"
@@ -263,7 +357,7 @@ def test_heat(tmp_path: Path, tools: Path) -> None:
     check = board.heat(tmp_path)
     assert check.found == "55 degrees Celsius, it is throttled"
     assert check.details["throttled"] == 0x50005
-    assert "fan" in check.fix
+    assert "fan" in check.fix and "vcgencmd measure_temp" in check.fix
     vcgencmd(tools, "throttled=0xa0000")
     check = board.heat(tmp_path)
     assert check.state == "warn"
@@ -327,6 +421,8 @@ def test_a_card_without_server_is_enough(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """ALSA alone: live works, and it is said what does not."""
+    if shutil.which("pactl") is None:
+        pytest.skip("needs pactl: apt install pulseaudio-utils")
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     monkeypatch.setenv("PULSE_SERVER", f"unix:{tmp_path}/none")
     cards = tmp_path / "cards"
@@ -337,6 +433,18 @@ def test_a_card_without_server_is_enough(
     check = server(cards)
     assert check.state == "warn"
     assert "ALSA alone" in check.found
+
+
+def test_without_pactl_nothing_is_claimed(tmp_path: Path, tools: Path) -> None:
+    """PipeWire may run all the same: a warning, and the program to install."""
+    if sys.platform != "linux":
+        pytest.skip("pactl is a program for Linux")
+    for text in ("--- no soundcards ---\n", " 0 [PCH   ]: HDA-Intel - HDA\n"):
+        write(tmp_path, "cards", text)
+        check = server(tmp_path / "cards")
+        assert check.state == "warn" and "cannot be asked" in check.found
+        assert "apt install pulseaudio-utils" in check.fix
+    assert default_source().state == left_overs().state == "skip"
 
 
 def test_the_deadline_is_measured_on_the_real_engine(need_model: None) -> None:

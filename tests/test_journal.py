@@ -36,6 +36,23 @@ def test_what_is_done_stays_done(path):
         assert not journal.is_done("a.wav", "k")
 
 
+def test_a_failure_gives_nothing_away_and_takes_nothing(path):
+    """What failed is not ours afterwards; what was done under that name before is."""
+    with Journal(path) as journal:
+        journal.begin("a.wav", "k")
+        journal.failed("a.wav", "k")
+        assert not journal.owns("a.wav") and journal.cut_off() == []
+        journal.begin("a.wav", "k")
+        journal.done("a.wav", "k", "a.wav", {"plot": "a.wav.png"})
+        for _ in range(2):
+            journal.begin("a.wav", "new")
+        journal.failed("a.wav", "new")
+    with Journal(path) as journal:
+        assert journal.is_done("a.wav", "k") and journal.owns_plot("a.wav")
+        path.with_name("a.wav").write_bytes(b"changed by hand")
+        assert not journal.owns("a.wav") and not journal.owns_plot("a.wav")
+
+
 def test_every_cut_of_the_file_can_be_read(path):
     """Wherever a kill tears the last line, the lines before count, and new ones too."""
     names = ["new\nline.wav", "\udcff.wav", "a.wav"]

@@ -100,11 +100,12 @@ def test_a_broken_promise_is_found(broken: IdentityModel, check: str) -> None:
 
 def test_the_command_lists_and_judges(model: StepModel, tmp_path: Path) -> None:
     """JSON on stdout, exit code 0; a file that is no model ends in one sentence."""
-    args = ["models", "check", "pi", "--steps", "100", "--json"]
-    run = CliRunner().invoke(cli, args)
-    assert run.exit_code == 0, run.output
-    answer = json.loads(run.stdout)
-    assert answer["ok"] and len(answer["checks"]) >= 8
+    check = ["check", "pi", "--steps", "100"]
+    for args in (["models", *check, "--json"], ["models", "--json", *check]):
+        run = CliRunner().invoke(cli, args)
+        assert run.exit_code == 0, run.output
+        answer = json.loads(run.stdout)
+        assert answer["ok"] and len(answer["checks"]) >= 8
     (tmp_path / "no.tflite").write_bytes(b"not a model")
     run = CliRunner().invoke(cli, ["models", "check", str(tmp_path / "no.tflite")])
     assert run.exit_code == 1

@@ -98,6 +98,13 @@ def test_bad_samples_become_silence_and_int16_stays(whole_model, rng) -> None:
     assert same.dtype == np.int16 and np.array_equal(same, pcm)
 
 
+@pytest.mark.parametrize("kind", ["int32", "uint8", "bool", "complex64"])
+def test_numbers_without_a_full_scale_are_refused(whole_model, kind) -> None:
+    """As by the engine: taken for floats they would be far too loud."""
+    with pytest.raises(AudioFormatError, match=kind):
+        denoise_whole(np.ones(2000, kind), 16000, whole_model)
+
+
 def test_pieces_of_long_recordings_join(whole_model, rng, monkeypatch) -> None:
     """Cutting a recording into pieces with context changes next to nothing."""
     grid = to_grid(

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parent.parent
 SCRIPTS = ROOT / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
+from other_system import Row, take, tell  # noqa: E402
 from pi_check import main, root  # noqa: E402
 from pi_check.boards import ARCHS, BOARDS, board_for  # noqa: E402
 from pi_check.compare import (  # noqa: E402
@@ -24,7 +25,7 @@ from pi_check.compare import (  # noqa: E402
     difference,
     explain,
 )
-from pi_check.steps import TESTS, Bench, Row, noisy_recording  # noqa: E402
+from pi_check.steps import TESTS, Bench, noisy_recording  # noqa: E402
 
 
 def outputs(path: Path, change: float, weights: str) -> Path:
@@ -145,6 +146,41 @@ def test_steps_and_table(tmp_path: Path) -> None:
     lines = main.table(rows)
     assert lines[0].split() == ["ok", "install", "fine"]
     assert lines[1].split() == ["FAILED", "file", "differs"]
+
+
+def test_no_more_steps_once_nothing_is_installed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What cannot be installed cannot be tried; other failures end nothing."""
+    bad, fine = Row("file", False, "differs"), Row("version", True, "1")
+    assert take([lambda: bad, lambda: fine]) == [bad, fine]
+    broken = Row("install", False, "no wheel")
+    rows = take([lambda: broken, lambda: fine])
+    assert rows == [broken]
+    capsys.readouterr()
+    assert tell(rows, {"suite": "bookworm"}, [], as_json=True) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert (told["ok"], told["suite"]) == (False, "bookworm")
+    assert told["steps"][0]["found"] == "no wheel"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="it runs apt-get")
+def test_an_older_package_is_not_unpacked_over_a_newer_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an earlier build has fetched is gone before the next one is unpacked."""
+    there = root.Root(tmp_path, ARCHS["arm64"], "bookworm", BOARDS["pi4"])
+    archives = tmp_path / "packages-bookworm-arm64/cache/archives"
+    archives.mkdir(parents=True)
+    (archives / "libc6_2.36-9+deb12u9_arm64.deb").touch()
+    new = archives / "libc6_2.36-9+deb12u10_arm64.deb"
+    program = tmp_path / "bin/apt-get"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\n[ "$2" = update ] || : > "{new}"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent))
+    there._fetch()
+    assert [path.name for path in archives.glob("*.deb")] == [new.name]
 
 
 def test_the_recording_is_the_same_everywhere() -> None:

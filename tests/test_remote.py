@@ -18,8 +18,11 @@ from pathlib import Path, PurePosixPath
 import pytest
 import soundfile as sf
 
-from streamdenoise import StreamDenoiseError
+from streamdenoise import OutputError, StreamDenoiseError
+from streamdenoise.batch.plan import Job
 from streamdenoise.batch.remote import Remote, clean_workplaces, workplace
+from streamdenoise.batch.staging import Staging
+from streamdenoise.batch.task import Work
 from streamdenoise.batch.urls import is_remote, relative_place, url_join, url_name
 from tests.clitools import model_arg, run, write_noise
 
@@ -198,6 +201,92 @@ def test_bucket_to_folder_and_back(tmp_path, bucket, model_arg):
     assert client.exists(f"{url}/q/c.flac")
     missing = run("file", f"{url}/p/none.wav", "-o", tmp_path / "n.wav", *model)
     assert missing.exit_code == 1 and "does not exist" in missing.stderr
+
+
+def test_picture_in_the_way_and_long_names(tmp_path, bucket, model_arg):
+    """Pictures of others stay; a name that no file could have is kept whole."""
+    client, url = bucket
+    long = "x" * 150
+    path = str(write_noise(tmp_path / "l.wav", 9000))
+    for name in ("a", f"{long}1", f"{long}2"):
+        client.put_file(path, f"{url}/in/{name}.wav")
+    client.pipe_file(f"{url}/out/a.wav.png", b"mine")
+    args = ("file", f"{url}/in/", "-o", f"{url}/out/", "--model", model_arg)
+    result = run(*args, "--json", "--plot")
+    assert result.exit_code == 1 and "a.wav.png exists already" in result.stderr
+    assert client.cat_file(f"{url}/out/a.wav.png") == b"mine"
+    names = sorted(n.split("/", 2)[2] for n in client.find(f"{url}/out"))
+    both = [f"{long}{i}.wav{end}" for i in (1, 2) for end in ("", ".png")]
+    assert names == ["a.wav.png", *both]
+    assert told(result)[1]["plot"] == f"{url}/out/{long}1.wav.png"
+
+
+def test_sentences_name_the_address(tmp_path, bucket, model_arg):
+    """Not the temporary file that stands for it."""
+    client, url = bucket
+    client.pipe_file(f"{url}/a.wav", b"no sound")
+    client.put_file(str(write_noise(tmp_path / "l.wav")), f"{url}/b.wav")
+    for source, target in (("a.wav", tmp_path / "x.wav"), ("b.wav", f"{url}/c.xyz")):
+        result = run("file", f"{url}/{source}", "-o", target, "--model", model_arg)
+        assert result.exit_code == 1 and url in result.stderr
+        assert "streamdenoise-" not in result.stderr, result.stderr
+
+
+@pytest.fixture
+def forbidding(bucket, monkeypatch):
+    """Serve a store that does not say what is there; yield what it was sent."""
+    import s3fs
+
+    sent: list[str] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_error(403)
+
+        do_HEAD = do_GET
+
+        def do_PUT(self):
+            sent.append(self.path)
+            self.send_error(403)
+
+        def log_message(self, *args):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    address = f"http://127.0.0.1:{server.server_port}"
+    monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+    s3fs.S3FileSystem.clear_instance_cache()
+    yield sent
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_nothing_is_written_where_nobody_says_what_is_there(
+    tmp_path, forbidding, model_arg
+):
+    """A check that fails is no leave to write; --force is."""
+    path = write_noise(tmp_path / "a.wav")
+    args = ("file", path, "-o", "s3://bucket/a.wav", "--model", model_arg)
+    result = run(*args, "--resume")
+    assert result.exit_code == 1 and forbidding == []
+    assert "cannot tell" in result.stderr and "--force" in result.stderr
+    assert run(*args, "--force").exit_code == 1
+    assert len(forbidding) == 1 and "a.wav" in forbidding[0]
+
+
+def test_a_cluster_looks_before_it_writes(bucket):
+    """Its workers replace what they find, so it is asked before they begin."""
+    client, url = bucket
+    client.pipe_file(f"{url}/a.wav", b"mine")
+    client.pipe_file(f"{url}/b.wav.png", b"mine")
+    staging = Staging(False, plot=True)
+    for name in ("a", "b"):
+        with pytest.raises(OutputError, match="exists already"):
+            staging.staged(Work(0, Job("x.wav", f"{url}/{name}.wav")))
+    assert staging.staged(Work(0, Job("x.wav", f"{url}/c.wav"))).force
 
 
 def test_names_in_a_store_cannot_lead_out_of_the_folder(tmp_path, bucket, model_arg):

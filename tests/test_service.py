@@ -4,24 +4,34 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from streamdenoise import service
 from streamdenoise.cli import cli
-from streamdenoise.service import ServiceError, quoted, unit_path, unit_text
+from streamdenoise.cli.live import live
+from streamdenoise.service import (
+    ServiceError,
+    fresh_name,
+    quoted,
+    unit_path,
+    unit_text,
+)
 
 SYSTEMCTL = """#!/bin/sh
 echo "$@" >> "$SYSTEMCTL_LOG"
 case "$*" in
 *show-environment*) exit ${SYSTEMCTL_DOWN:-0} ;;
 *"show streamdenoise"*) printf 'UnitFileState=enabled\\nActiveState=active\\n'
-    printf 'MainPID=42\\nNRestarts=3\\nResult=exit-code\\n' ;;
+    printf 'MainPID=42\\nNRestarts=3\\nResult=exit-code\\n'
+    printf "ExecMainStatus=${SYSTEMCTL_CODE:-1}\\n" ;;
 *restart*) test -z "$SYSTEMCTL_REFUSES" || { echo "no such thing" >&2; exit 1; } ;;
 esac
 """
@@ -111,10 +121,24 @@ def test_the_unit_is_hardened_and_limited() -> None:
         "RestartPreventExitStatus=2",
     ):
         assert line in text.splitlines()
-    assert f"ExecStart={sys.executable} -m streamdenoise live --no-view" in text
+    assert f"ExecStart={sys.executable} -m streamdenoise service run" in text
     assert "ProtectSystem" not in text
     strict = unit_text(read_only=True)
     assert "ProtectSystem=strict" in strict and "ProtectHome=read-only" in strict
+
+
+def test_what_ctl_records_can_be_written_and_found(home: Path) -> None:
+    """A folder for recordings is there and open, and /tmp is that of everybody."""
+    assert run("install").exit_code == 0
+    folder = home / "Recordings"
+    lines = unit_path().read_text().splitlines()
+    assert f"ReadWritePaths=-/tmp -{folder}" in lines
+    assert f"WorkingDirectory=-{folder}" in lines and folder.is_dir()
+    assert not any(line.startswith("PrivateTmp") for line in lines)
+    folder.rmdir()
+    folder.write_text("")
+    done = run("install")
+    assert done.exit_code == 1 and "folder for recordings" in done.stderr
 
 
 def test_install_writes_enables_and_starts(home: Path) -> None:
@@ -153,20 +177,28 @@ def test_a_profile_has_a_service_of_its_own(
     config = home / "config.toml"
     monkeypatch.setenv("STREAMDENOISE_CONFIG", str(config))
     config.write_text('[profile.call]\nrecord = "~/talks/a.wav"\n')
+    done = run("install", "--profile", "call")
+    assert done.exit_code == 1 and f"mkdir -p {home}/talks" in done.stderr
+    (home / "talks").mkdir()
     assert run("install", "--profile", "call").exit_code == 0
     text = unit_path("call").read_text()
-    assert "--profile call" in text and f"ReadWritePaths=-{home}/talks" in text
+    assert "service run --profile call" in text and f" -{home}/talks\n" in text
     assert f"Environment=STREAMDENOISE_CONFIG={config}" in text
     assert not unit_path().exists()
     done = run("install", "--profile", "cal")
     assert done.exit_code == 2 and "did you mean call?" in done.stderr
-    for line, says in (
-        ('record = "a.wav"', "whole path"),
-        ("duration = 3", "take duration out"),
+    for line, code, says in (
+        ('record = "a.wav"', 1, "give record a whole path"),
+        ('model = "my/net.tflite"', 1, "give model a whole path"),
+        ("duration = 3", 1, "take duration out"),
+        ('latency = "fast"', 2, "latency: give seconds"),
+        ("strength = -3", 2, "strength: give decibels"),
     ):
         config.write_text(f"[live]\n{line}\n")
         done = run("install")
-        assert done.exit_code == 1 and says in done.stderr
+        assert done.exit_code == code and says in done.stderr
+    config.write_text('[live]\nmodel = "pi"\n')
+    assert run("install").exit_code == 0
     assert run("install", "--profile", "a/../b").exit_code == 2
     monkeypatch.setenv("STREAMDENOISE_CONFIG", "")
     assert "config init" in run("install", "--profile", "call").stderr
@@ -190,7 +222,7 @@ def test_status_and_remove(home: Path) -> None:
 def test_what_systemd_refuses_is_told(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its words, and where to look."""
+    """Its words, whether it tries again, and where to look."""
     monkeypatch.setenv("SYSTEMCTL_REFUSES", "1")
     done = run("install")
     assert done.exit_code == 3
@@ -198,6 +230,63 @@ def test_what_systemd_refuses_is_told(
     assert "tries again every 10 seconds" in done.stderr
     assert "journalctl --user -u streamdenoise.service" in done.stderr
     assert unit_path().exists()
+    monkeypatch.setenv("SYSTEMCTL_CODE", "2")
+    assert "does not try again" in run("install").stderr
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted"),
+    [("", ""), ("~/c.toml", "{home}/c.toml"), ("c.toml", "{folder}/c.toml")],
+)
+def test_the_unit_reads_the_same_config_file(
+    home: Path, monkeypatch: pytest.MonkeyPatch, value: str, wanted: str
+) -> None:
+    """Whatever the variable says here: none, a home, or a path from this folder."""
+    folder = home / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("STREAMDENOISE_CONFIG", value)
+    path = wanted.format(home=home, folder=folder)
+    assert f"Environment=STREAMDENOISE_CONFIG={path}" in unit_text().splitlines()
+    monkeypatch.delenv("STREAMDENOISE_CONFIG")
+    assert "STREAMDENOISE_CONFIG" not in unit_text()
+
+
+def test_each_start_has_a_recording_of_its_own(tmp_path: Path) -> None:
+    """The name as it is, then with the time, even while the clock stands still."""
+    target = tmp_path / "talk.wav"
+    made = []
+    for _ in range(4):
+        made.append(fresh_name(target))
+        made[-1].touch()
+    assert made[0] == target and len({*made}) == 4
+    for name in made[1:]:
+        assert re.fullmatch(r"talk-\d{8}-\d{6}(-\d)?\.wav", name.name)
+
+
+def test_what_the_unit_runs_replaces_no_recording(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Started twice, live is given two files, and all other flags of the profile."""
+    config = home / "config.toml"
+    monkeypatch.setenv("STREAMDENOISE_CONFIG", str(config))
+    config.write_text(
+        f'[profile.call]\nrecord = "{home}/a.wav"\nforce = true\nstrength = 6\n'
+    )
+    seen: list[dict[str, Any]] = []
+    monkeypatch.setattr(
+        live,
+        "callback",
+        lambda **flags: seen.append(flags) or Path(flags["record"]).touch(),
+    )
+    for _ in range(2):
+        done = run("run", "--profile", "call")
+        assert done.exit_code == 0, done.output
+    first, second = (flags["record"] for flags in seen)
+    assert first == f"{home}/a.wav" and second.startswith(f"{home}/a-")
+    assert [flags["strength"] for flags in seen] == [6.0, 6.0]
+    assert all(flags["no_view"] for flags in seen)
+    assert run("run", "--profile", "cal").exit_code == 2
 
 
 def test_without_systemd_it_is_a_sentence(
@@ -230,4 +319,4 @@ def test_the_unit_finds_the_package(home: Path) -> None:
         [*command.split(), "--help"], cwd="/", env=env, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    assert "--no-view" in done.stdout
+    assert "recording of its own" in done.stdout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from streamdenoise.live.seek import LADDER
 from streamdenoise.live.stream import XRUN_KINDS
 from streamdenoise.live.summary import Status, advice
 
@@ -37,9 +38,13 @@ def test_the_commonest_kind_counts() -> None:
 
 def test_a_longer_buffer_is_proposed_than_there_is() -> None:
     """The latency to type is above the one that has xruns."""
-    for latency, wanted in ((0.0, 0.02), (0.02, 0.05), (0.05, 0.1), (0.3, 0.4)):
+    for latency, wanted in ((0.0, 0.01), (0.02, 0.03), (0.05, 0.08), (0.2, 0.3)):
         sentence = advice(xruns(input_overflow=3), latency=latency)
         assert sentence and f"--latency {wanted:g}" in sentence
+        assert wanted in LADDER
+    # Where none is above, no shorter one is named.
+    sentence = advice(xruns(input_overflow=3), latency=0.3)
+    assert sentence and "--latency" not in sentence and "--input" in sentence
 
 
 def test_a_slow_engine_is_the_cause() -> None:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -119,3 +120,27 @@ def test_an_unknown_recipe_lists_the_known(tmp_path: Path) -> None:
     )
     assert result.exit_code == 2
     assert "tutorial" in result.output
+
+
+def test_weights_go_into_one_file_and_on_from_there(tmp_path: Path) -> None:
+    """The script writes the mean of a run and a file, and says what it cannot read."""
+    config = nets.NetConfig("filter", "gru", 6, 1, filter_bins=16)
+    one, other = nets.build(config), nets.build(config)
+    nets.save(one, tmp_path / "run", "ema")
+    nets.save_compact(other, tmp_path / "other.npz")
+    script = Path(__file__).parent.parent / "scripts" / "checkpoint"
+    out = tmp_path / "mean.npz"
+    names = [f"{tmp_path / 'run'}:3", str(tmp_path / "other.npz")]
+    subprocess.run(
+        [sys.executable, str(script), str(out), *names], check=True, timeout=300
+    )
+    mean = nets.load(out)
+    for a, b, m in zip(*(n.get_weights() for n in (one, other, mean)), strict=True):
+        np.testing.assert_allclose(m, 0.75 * a + 0.25 * b, atol=2e-3)
+    bad = subprocess.run(
+        [sys.executable, str(script), str(out), str(tmp_path / "none")],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert bad.returncode == 1 and "holds no trained net" in bad.stderr

@@ -54,6 +54,27 @@ def copy(source: Path, target: Path) -> list[str]:
     return [*writer.notes, *([output.note] if output.note else [])]
 
 
+def aiff_with_marker(path: Path) -> Path:
+    """Write an AIFF file with one marker behind its sound."""
+    raw = write_noise(path).read_bytes()
+    name = b"\4here\0"
+    mark = struct.pack(">HHI", 1, 1, 100) + name
+    raw += b"MARK" + struct.pack(">I", len(mark)) + mark
+    path.write_bytes(raw[:4] + struct.pack(">I", len(raw) - 8) + raw[8:])
+    return path
+
+
+@pytest.mark.parametrize("ends", [("wav", "flac"), ("aiff", "aiff"), ("aiff", "wav")])
+def test_cue_points_that_are_lost_are_told_of(tmp_path, ends):
+    """Only from WAV to WAV are they kept; files without any need no sentence."""
+    old, new = ends
+    make = tagged if old == "wav" else aiff_with_marker
+    notes = copy(make(tmp_path / f"a.{old}"), tmp_path / f"b.{new}")
+    assert any("cue points" in note for note in notes)
+    plain = write_noise(tmp_path / f"c.{old}")
+    assert copy(plain, tmp_path / f"d.{new}") == []
+
+
 def contents(path: Path) -> list[tuple[bytes, bytes]]:
     raw = path.read_bytes()
     with path.open("rb") as file:

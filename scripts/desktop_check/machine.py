@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-from pi_check.root import MIRROR, NotPossibleError
+from other_system import MIRROR, PASSED_ON, NotPossibleError
 
-__all__ = ["HOME", "USER", "Machine", "NotPossibleError", "missing"]
+__all__ = ["HOME", "USER", "Machine", "missing"]
 
 USER, UID = "pi", 1000
 HOME = f"/home/{USER}"
@@ -24,11 +24,11 @@ PACKAGES = (
     *("pulseaudio-utils", "libportaudio2"),
 )
 
-_PASSED_ON = (
-    *("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_DEFAULT_TIMEOUT"),
-    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
-    *("http_proxy", "https_proxy", "no_proxy"),
-)
+OFF_SECONDS = 30.0
+"""Time in which it may switch itself off."""
+
+_TIMED_OUT = 124
+"""As timeout(1) has it."""
 
 
 def missing() -> str | None:
@@ -88,7 +88,7 @@ class Machine:
         for name in ("resolv.conf", "ssl/certs/ca-certificates.crt"):
             if (Path("/etc") / name).exists():
                 shutil.copy(Path("/etc") / name, self.path / "etc" / name)
-        own = [f"{key}={os.environ[key]}" for key in _PASSED_ON if key in os.environ]
+        own = [f"{key}={os.environ[key]}" for key in PASSED_ON if key in os.environ]
         pip = f"{HOME}/denoise/bin/pip install --quiet --only-binary=:all:"
         steps = (
             f"rm -rf {HOME}/.config {HOME}/denoise; python3 -m venv {HOME}/denoise && "
@@ -96,7 +96,7 @@ class Machine:
         )
         done = self._chroot(
             *("/usr/bin/env", *own, "su", USER, "--whitelist-environment"),
-            *(",".join(_PASSED_ON), "-c", steps),
+            *(",".join(PASSED_ON), "-c", steps),
         )
         return None if done.returncode == 0 else done.stderr.strip()[-300:]
 
@@ -138,9 +138,9 @@ class Machine:
         if self._process is None:
             return
         if leader := self._leader():
-            self._inside(leader, ["systemctl", "poweroff"], 30.0)
+            self._inside(leader, ["systemctl", "poweroff"], OFF_SECONDS)
         try:
-            self._process.wait(30.0)
+            self._process.wait(OFF_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -160,12 +160,14 @@ class Machine:
         self, leader: str, words: Sequence[str], timeout: float
     ) -> subprocess.CompletedProcess[str]:
         spaces = ("-m", "-u", "-i", "-n", "-p", "-C")
-        return subprocess.run(
-            ["nsenter", "-t", leader, *spaces, *words],
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-        )
+        command = ["nsenter", "-t", leader, *spaces, *words]
+        try:
+            return subprocess.run(
+                command, capture_output=True, text=True, timeout=timeout
+            )
+        except subprocess.TimeoutExpired as error:
+            # A failure like others: whoever waits goes on, and it is switched off.
+            return subprocess.CompletedProcess(command, _TIMED_OUT, "", str(error))
 
     def run(
         self, command: str, timeout: float = 120.0

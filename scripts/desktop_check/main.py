@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import sys
-import time
-from dataclasses import asdict
-from pathlib import Path
 
-from .machine import Machine, NotPossibleError, missing
-from .steps import Bench, Row
+from other_system import (
+    NotPossibleError,
+    add_folder,
+    read_arguments,
+    say,
+    table,
+    take,
+    tell,
+)
+
+from .machine import Machine, missing
+from .steps import Bench
 
 __all__ = ["main"]
 
@@ -28,42 +32,25 @@ it should be; 1: something is not; 3: this machine lacks what is needed.
 
 def main(words: list[str] | None = None) -> int:
     """Do all of it; return the exit code."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     parser = argparse.ArgumentParser(
         prog="scripts/desktop-check",
         description=HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--suite", default="trixie", help="Debian's [trixie]")
-    parser.add_argument(
-        "--folder", type=Path, default=cache / "streamdenoise-desktop-check"
-    )
+    add_folder(parser, "streamdenoise-desktop-check")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    asked = parser.parse_args(words)
+    asked = read_arguments(parser, words)
     why = missing()
     if why is not None:
-        print(why, file=sys.stderr)
+        say(why)
         return 3
-    folder = asked.folder.expanduser().resolve()
-    rows: list[Row] = []
-    with Machine(folder / asked.suite, asked.suite) as machine:
+    with Machine(asked.folder / asked.suite, asked.suite) as machine:
         try:
-            print(f"Debian {asked.suite} in {machine.path}", file=sys.stderr)
+            say(f"Debian {asked.suite} in {machine.path}")
             machine.build()
-            began = time.monotonic()
-            for row in Bench(machine).rows():
-                rows.append(row)
-                took = time.monotonic() - began
-                print(f"{row.step}: {row.found} ({took:.0f} s)", file=sys.stderr)
-                began = time.monotonic()
+            rows = take(Bench(machine).steps())
         except NotPossibleError as error:
-            print(error, file=sys.stderr)
+            say(str(error))
             return 3
-    ok = all(row.ok for row in rows)
-    if asked.json:
-        found = {"ok": ok, "suite": asked.suite, "steps": [asdict(r) for r in rows]}
-        print(json.dumps(found, indent=2))
-    else:
-        for row in rows:
-            print(f"{'ok' if row.ok else 'FAILED':<7} {row.step:<19} {row.found}")
-    return 0 if ok else 1
+    return tell(rows, {"suite": asked.suite}, table(rows), asked.json)

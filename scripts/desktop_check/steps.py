@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
+
+from other_system import NoWheelError, Row, build_wheel
 
 from .machine import HOME, Machine
 
-__all__ = ["Bench", "Row"]
+__all__ = ["Bench"]
 
-REPOSITORY = Path(__file__).resolve().parent.parent.parent
 MODEL = "pi"
 UNIT = "streamdenoise-call"
 NEAR = 0.97
@@ -25,45 +23,27 @@ NEAR = 0.97
 CONFIG = f'[profile.call]\\nlatency = 0.06\\nmodel = \\"{MODEL}\\"\\n'
 
 
-@dataclass(frozen=True)
-class Row:
-    """What one step has found."""
-
-    step: str
-    ok: bool
-    found: str
-
-
 class Bench:
     """The steps on one machine, in the order in which one needs the other."""
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
 
-    def rows(self) -> Iterator[Row]:
-        """Take the steps one by one; no more of them once nothing is installed."""
-        install = self.install()
-        yield install
-        if not install.ok:
-            return
-        steps: tuple[Callable[[], Row], ...] = (
-            *(self.boot, self.doctor, self.loop, self.virtual_mic),
+    def steps(self) -> tuple[Callable[[], Row], ...]:
+        """Return the steps in the order in which one needs the other."""
+        return (
+            *(self.install, self.boot, self.doctor, self.loop, self.virtual_mic),
             *(self.service, self.through_service, self.killed, self.hung),
             *(self.server_restart, self.reboot, self.removed),
         )
-        for step in steps:
-            yield step()
 
     def install(self) -> Row:
         """Build the wheel and install it with pip, from wheels only."""
         with tempfile.TemporaryDirectory() as folder:
-            words = ["-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir"]
-            subprocess.run(
-                [sys.executable, *words, folder, str(REPOSITORY)],
-                check=True,
-                capture_output=True,
-            )
-            wheel = next(Path(folder).glob("*.whl"))
+            try:
+                wheel = build_wheel(Path(folder))
+            except NoWheelError as error:
+                return Row("install", False, str(error))
             said = self.machine.install(wheel)
         heard = Path(__file__).with_name("heard.py")
         shutil.copy(heard, self.machine.path / "opt" / "heard.py")
@@ -176,7 +156,7 @@ class Bench:
         """Remove it; nothing of it is left."""
         done = self.machine.run("streamdenoise service remove --profile call")
         files = self._say(f"ls {HOME}/.config/systemd/user | grep -c streamdenoise")
-        left = self._say("pgrep -c -f '[s]treamdenoise live'")
+        left = self._say("pgrep -c -f '[s]treamdenoise service run'")
         ok = done.returncode == 0 and files == "0" and left == "0"
         return Row("service remove", ok, f"{files} units, {left} processes left")
 

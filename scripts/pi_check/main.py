@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import sys
-import time
-from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
+
+from other_system import (
+    NotPossibleError,
+    Row,
+    add_folder,
+    read_arguments,
+    say,
+    take,
+    tell,
+)
+from other_system import table as plain_table
 
 from .boards import ARCHS, BOARDS, board_for
-from .root import NotPossibleError, Root, missing
-from .steps import REPOSITORY, Bench, Row
+from .root import Root, missing
+from .steps import Bench
 
 __all__ = ["main"]
 
@@ -30,7 +35,6 @@ machine lacks what is needed.
 
 def arguments(words: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     parser = argparse.ArgumentParser(
         prog="scripts/pi-check",
         description=HELP,
@@ -39,43 +43,30 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--arch", choices=ARCHS, help="armhf is 32 bit [arm64]")
     parser.add_argument("--board", choices=BOARDS, help="its processor [pi4, pi2]")
     parser.add_argument("--suite", default="bookworm", help="Debian's [bookworm]")
-    parser.add_argument(
-        "--folder", type=Path, default=cache / "streamdenoise-pi-check", help="kept"
-    )
+    add_folder(parser, "streamdenoise-pi-check")
     parser.add_argument("--no-tests", action="store_true", help="leave the tests out")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    asked = parser.parse_args(words)
+    asked = read_arguments(parser, words)
     try:
         asked.board = board_for(asked.arch, asked.board)
     except ValueError as error:
         parser.error(str(error))
-    asked.folder = asked.folder.expanduser().resolve()
-    if asked.folder.is_relative_to(REPOSITORY):
-        parser.error("--folder has to lie outside of the repository")
     return asked
 
 
-def run(asked: argparse.Namespace, say: Callable[[str], None]) -> list[Row]:
+def run(asked: argparse.Namespace) -> list[Row]:
     """Make the root, and take the steps; the later ones need the first."""
     root = Root(asked.folder, ARCHS[asked.board.arch], asked.suite, asked.board)
     say(f"{asked.board.says}: {asked.board.cpu}, {asked.suite}, {root.arch.name}")
     say(f"{'found' if root.build() else 'made'} {root.path}")
     work = asked.folder / f"work-{root.arch.name}"
     work.mkdir(exist_ok=True)
-    rows: list[Row] = []
-    for step in Bench(root, work).steps(not asked.no_tests):
-        began = time.monotonic()
-        row = step()
-        rows.append(row)
-        say(f"{row.step}: {row.found} ({time.monotonic() - began:.0f} s)")
-        if row.step == "install" and not row.ok:
-            break
-    return rows
+    return take(Bench(root, work).steps(not asked.no_tests))
 
 
 def table(rows: list[Row]) -> list[str]:
-    """Return the rows as lines."""
-    lines = [f"{'ok' if r.ok else 'FAILED':<7} {r.step:<13} {r.found}" for r in rows]
+    """Return the rows as lines, and how far each model is apart below them."""
+    lines = plain_table(rows)
     for row in rows:
         for each in row.details.get("rows", []):
             level = each["si_sdr_db"]
@@ -93,16 +84,11 @@ def main(words: list[str] | None = None) -> int:
     why = missing(ARCHS[asked.board.arch])
     if why is None:
         try:
-            rows = run(asked, lambda text: print(text, file=sys.stderr, flush=True))
+            rows = run(asked)
         except NotPossibleError as error:
             why = str(error)
     if why is not None:
-        print(why, file=sys.stderr)
+        say(why)
         return 3
-    ok = all(row.ok for row in rows)
-    if asked.json:
-        found = {"ok": ok, "board": asdict(asked.board), "suite": asked.suite}
-        print(json.dumps({**found, "steps": [asdict(r) for r in rows]}, indent=2))
-    else:
-        print("\n".join(table(rows)))
-    return 0 if ok else 1
+    about = {"board": asdict(asked.board), "suite": asked.suite}
+    return tell(rows, about, table(rows), asked.json)

@@ -14,11 +14,12 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from other_system import MIRROR, PASSED_ON, NotPossibleError
+
 from .boards import Arch, Board
 
-__all__ = ["NotPossibleError", "Root", "missing"]
+__all__ = ["Root", "missing"]
 
-MIRROR = "http://deb.debian.org/debian"
 KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 BINFMT = Path("/usr/lib/binfmt.d")
 
@@ -54,16 +55,6 @@ done
 mount --bind "$ROOT"/etc/board.cpuinfo "$ROOT"/proc/cpuinfo
 exec chroot "$ROOT" "$@"
 """
-
-_PASSED_ON = (
-    *("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_CERT", "PIP_DEFAULT_TIMEOUT"),
-    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
-    *("http_proxy", "https_proxy", "no_proxy"),
-)
-
-
-class NotPossibleError(Exception):
-    """The check cannot be made here; the text says what is missing."""
 
 
 def missing(arch: Arch) -> str | None:
@@ -133,6 +124,9 @@ class Root:
         folder = self._packages
         for name in ("state/lists/partial", "cache/archives/partial", "etc/parts"):
             (folder / name).mkdir(parents=True, exist_ok=True)
+        # All that lies there is unpacked; an older version must not be the last.
+        for old in (folder / "cache/archives").glob("*.deb"):
+            old.unlink()
         (folder / "state/status").touch()
         config = folder / "apt.conf"
         config.write_text(_APT.format(folder=folder, arch=self.arch.name))
@@ -198,7 +192,7 @@ class Root:
         self, words: Sequence[str], timeout: float = 3600.0
     ) -> subprocess.CompletedProcess[str]:
         """Run a command inside, in ``/srv``."""
-        own = {k: os.environ[k] for k in _PASSED_ON if k in os.environ}
+        own = {k: os.environ[k] for k in PASSED_ON if k in os.environ}
         inside = {
             "PATH": "/srv/venv/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
             "HOME": "/root",

@@ -8,18 +8,17 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from other_system import REPOSITORY, NoWheelError, Row, build_wheel, last_line
 
 from .compare import ROUNDED_LIMIT, compare, difference, explain
 from .root import Root
 
-__all__ = ["REPOSITORY", "TESTS", "Bench", "Row"]
+__all__ = ["TESTS", "Bench"]
 
-REPOSITORY = Path(__file__).resolve().parent.parent.parent
 _PIP = ("python", "-m", "pip")
 SECONDS = 3.0
 RATE = 16_000
@@ -29,16 +28,6 @@ TESTS = (
     *("highband", "linked", "meters", "resample", "ring", "pcm", "riff", "wavchunks"),
 )
 """Of the test-suite: the engine. What needs TensorFlow skips itself."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """What one step has found."""
-
-    step: str
-    ok: bool
-    found: str
-    details: dict[str, Any] = field(default_factory=dict)
 
 
 class Bench:
@@ -66,19 +55,10 @@ class Bench:
 
     def install(self) -> Row:
         """Build the wheel, and install it inside with pip, from wheels only."""
-        for old in self.work.glob("*.whl"):
-            old.unlink()
-        built = subprocess.run(
-            [
-                *(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"),
-                *("--wheel-dir", str(self.work), str(REPOSITORY)),
-            ],
-            capture_output=True,
-            text=True,
-        )
-        if built.returncode:
-            return Row("install", False, f"no wheel: {_last(built.stderr)}")
-        wheel = shutil.copy(next(self.work.glob("*.whl")), self.there)
+        try:
+            wheel = shutil.copy(build_wheel(self.work), self.there)
+        except NoWheelError as error:
+            return Row("install", False, str(error))
         arch = self.root.arch
         if (self.there / "venv/bin/pip").exists():
             self.root.run([*_PIP, "uninstall", "--yes", "streamdenoise"])
@@ -88,11 +68,15 @@ class Bench:
             words = ["/usr/bin/python3", "-m", "venv", *system, "/srv/venv"]
             made = self.root.run(words)
             if made.returncode:
-                return Row("install", False, f"no environment: {_last(made.stderr)}")
+                return Row(
+                    "install", False, f"no environment: {last_line(made.stderr)}"
+                )
         name = f"/srv/{Path(wheel).name}{arch.extra}"
         done = self.root.run([*_PIP, "install", "--only-binary=:all:", name, "pytest"])
         if done.returncode:
-            return Row("install", False, _last(done.stderr), {"stderr": done.stderr})
+            return Row(
+                "install", False, last_line(done.stderr), {"stderr": done.stderr}
+            )
         listed = _list(self.root.run([*_PIP, "list", "--format=json"]))
         packages = {each["name"]: each["version"] for each in listed}
         said = f"{packages.get('streamdenoise')}, from wheels only"
@@ -110,7 +94,9 @@ class Bench:
         done = self.root.run(["streamdenoise", "doctor", "--json"])
         report = _json(done)
         if report is None:
-            return Row("doctor", False, _last(done.stderr) or f"exit {done.returncode}")
+            return Row(
+                "doctor", False, last_line(done.stderr) or f"exit {done.returncode}"
+            )
         wanted = ("python", "runtime", "portaudio", "libsndfile", "models")
         states = {check["name"]: check["state"] for check in report["checks"]}
         wrong = [name for name in wanted if states.get(name) != "ok"]
@@ -132,7 +118,7 @@ class Bench:
         here = self._here("-m", "streamdenoise", *words)
         for done in (there, here):
             if done.returncode:
-                return Row("file", False, _last(done.stderr))
+                return Row("file", False, last_line(done.stderr))
         ours, _ = soundfile.read(self.work / "clean.wav", dtype="float32")
         theirs, _ = soundfile.read(self.there / "clean.wav", dtype="float32")
         largest, si_sdr = difference(ours, theirs)
@@ -146,7 +132,11 @@ class Bench:
         words = ["bench", "--json", "--seconds", "0.5", "--passes", "1"]
         done = self.root.run(["streamdenoise", *words, "--rate", "16000"])
         ok = _json(done) is not None and done.returncode == 0
-        said = "runs; emulated, so its times mean nothing" if ok else _last(done.stderr)
+        said = (
+            "runs; emulated, so its times mean nothing"
+            if ok
+            else last_line(done.stderr)
+        )
         return Row("bench", ok, said)
 
     def models(self) -> Row:
@@ -178,7 +168,7 @@ class Bench:
         )
         for done in (there, here):
             if done.returncode:
-                return Row("compare", False, _last(done.stderr))
+                return Row("compare", False, last_line(done.stderr))
         paths = self.work / "out.npz", self.there / "out.npz"
         rows = compare(*paths)
         bad = [row for row in rows if not row["ok"]]
@@ -198,7 +188,7 @@ class Bench:
         names = [f"tests/test_{name}.py" for name in TESTS]
         words = ["python", "-m", "pytest", "-q", "-p", "no:cacheprovider", *names]
         done = self.root.run(words)
-        said = _last(done.stdout).strip("= ")
+        said = last_line(done.stdout).strip("= ")
         return Row("tests", done.returncode == 0, said, {"output": done.stdout})
 
     def _here(self, *words: str) -> subprocess.CompletedProcess[str]:
@@ -234,10 +224,6 @@ def _json(done: subprocess.CompletedProcess[str]) -> dict[str, Any] | None:
         return dict(json.loads(done.stdout))
     except ValueError:
         return None
-
-
-def _last(text: str) -> str:
-    return (text.strip().splitlines() or [""])[-1]
 
 
 def _finite(value: float) -> float | None:

@@ -42,6 +42,8 @@ class EncodedTrack:
         Name of the container's writer.
     sample_rate, layout, bit_rate, bits
         See `avcodecs.make_encoder`.
+    delay
+        See `avcodecs.encoder_delay`.
 
     Attributes
     ----------
@@ -66,13 +68,13 @@ class EncodedTrack:
         layout: str,
         bit_rate: int,
         bits: int,
+        delay: int,
     ) -> None:
         self.stream = stream
         self.start = 0
+        self.delay = delay
         self._context = context = stream.codec_context
-        settings = (sample_rate, layout, bit_rate, bits)
-        self.delay, _ = encoder_delay(context.codec.name, *settings)
-        make_encoder(context, *settings)
+        make_encoder(context, sample_rate, layout, bit_rate, bits)
         self._size: int = context.frame_size or 1024
         channels = context.layout.nb_channels
         self._waiting = np.zeros((self._size, channels), np.float32)
@@ -259,9 +261,18 @@ def make_track(
     bit_rate: int,
     bits: int,
 ) -> EncodedTrack | VorbisTrack:
-    """Add a stream for a track to a container; see `EncodedTrack`."""
+    """Add a stream for a track to a container; see `EncodedTrack`.
+
+    Raises
+    ------
+    av.FFmpegError or ValueError
+        If the encoder does not take that; then no stream was added.
+    """
     channels = av_module().AudioLayout(layout).nb_channels
     if encoder == VORBIS:
         return VorbisTrack(container, *files, sample_rate, channels)
+    form = (sample_rate, layout, bit_rate, bits)
+    # Asked before there is a stream: none can be taken out of a container again.
+    delay, _ = encoder_delay(encoder, *form)
     stream = container.add_stream(encoder, rate=sample_rate)
-    return EncodedTrack(stream, files[0], muxer, sample_rate, layout, bit_rate, bits)
+    return EncodedTrack(stream, files[0], muxer, *form, delay)

@@ -43,6 +43,7 @@ class _Copy:
 
     source: int
     stream: Any
+    kind: str
 
 
 class AvWriter:
@@ -214,7 +215,7 @@ class AvWriter:
             ) from error
         _dress(made, stream)
         if stream.type != "attachment":
-            self._copies.append(_Copy(stream.index, made))
+            self._copies.append(_Copy(stream.index, made, stream.type))
         if stream.codec_context is not None and self._same_kind():
             with contextlib.suppress(Exception):
                 made.codec_context.codec_tag = stream.codec_context.codec_tag
@@ -282,9 +283,11 @@ class AvWriter:
 
     def _check(self) -> None:
         """Refuse a result that nobody could read, such as raw AAC of one packet."""
+        ours = len(self._tracks)
+        copied = sum(copy.kind == "audio" for copy in self._copies)
         try:
             with open_container(self._part.path) as container:
-                whole = len(container.streams.audio) >= len(self._tracks)
+                whole = ours <= len(container.streams.audio) <= ours + copied
         except AudioFormatError:
             whole = False
         if not whole:

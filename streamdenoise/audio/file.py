@@ -1,6 +1,6 @@
 """Sound files and the sound of videos: one way to open them, one to write them.
 
-libsndfile reads and writes sound files (`audioread`, `audiowrite`), PyAV containers
+libsndfile reads and writes sound files (`read`, `write`), PyAV containers
 with pictures, and codings that libsndfile does not know (`avread`, `avwrite`). Who
 denoises need not tell them apart: a sound file is a container of one track.
 """
@@ -23,7 +23,7 @@ from .read import AudioReader
 from .sniff import is_container
 from .tags import copy_tags
 from .target import check_target
-from .wavchunks import copy_chunks, set_channel_mask
+from .wavchunks import copy_chunks, has_marks, set_channel_mask
 from .write import AudioWriter
 
 if TYPE_CHECKING:
@@ -183,6 +183,8 @@ def _plain_writer(
             notes += copy_tags(
                 info.path, path, kinds, loudness_changed=loudness_changed
             )
+            if has_marks(info.path):
+                notes.append("its cue points are kept from WAV to WAV only")
         return notes
 
     return AudioWriter(

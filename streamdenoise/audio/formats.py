@@ -74,6 +74,10 @@ _LOSSLESS: Final = {
 }
 
 
+_OLD_MPEG: Final = ("MPEG_LAYER_I", "MPEG_LAYER_II")
+"""libsndfile says that it writes them, and then does not."""
+
+
 def output_format(info: AudioInfo, target: Path, *, explicit: bool) -> OutputFormat:
     """Choose how the result of a file is stored.
 
@@ -100,7 +104,13 @@ def output_format(info: AudioInfo, target: Path, *, explicit: bool) -> OutputFor
     same = extension == info.path.suffix.lower().lstrip(".") or not extension
     by_av = extension in MUXERS or (same and extension not in _BY_EXTENSION)
     if by_av and (info.backend == "PyAV" or not same):
-        return _container_format(info, target, extension)
+        try:
+            return _container_format(info, target, extension)
+        except OutputError:
+            if explicit:
+                raise
+        what = f"{info.format} with sound of {info.sample_rate} Hz"
+        return _as_wav(info, target, what)
     if not same and extension not in _BY_EXTENSION:
         raise OutputError(
             f"cannot write {shown(target)}: .{shown(extension)} is no format known "
@@ -109,10 +119,12 @@ def output_format(info: AudioInfo, target: Path, *, explicit: bool) -> OutputFor
     # An .ogg with a picture, say, or an .mp3 that only FFmpeg can read.
     same = same and info.backend != "PyAV"
     container = info.format if same else _BY_EXTENSION.get(extension, "WAV")
-    wanted = _LOSSLESS.get(info.subtype, (info.subtype, "PCM_16"))
+    wanted = _wanted(info, container, same=same)
     if extension == "opus" and not same:
         wanted = ("OPUS",)
     found = _first_writable(container, wanted, info)
+    if container == "MP3" and info.subtype in _OLD_MPEG and extension != "mp3":
+        found = None  # nobody looks for layer III in an .mp2
     if found is not None:
         subtype, endian = found
         note = ""
@@ -127,13 +139,27 @@ def output_format(info: AudioInfo, target: Path, *, explicit: bool) -> OutputFor
             f"cannot write {shown(target)}: libsndfile here does not write "
             f"{container} with {info.subtype}; name a .wav or .flac file"
         )
+    return _as_wav(info, target, f"{container} with {info.subtype}")
+
+
+def _wanted(info: AudioInfo, container: str, *, same: bool) -> tuple[str, ...]:
+    """Return sample formats that would do, the best first."""
+    if info.subtype.startswith("MPEG_") and not (same and container != "MP3"):
+        # MP3 in a WAV is possible, and nobody who names a .wav means it.
+        return ("MPEG_LAYER_III",) if container == "MP3" else ("PCM_16",)
+    return _LOSSLESS.get(info.subtype, (info.subtype, "PCM_16"))
+
+
+def _as_wav(info: AudioInfo, target: Path, what: str) -> OutputFormat:
+    """Return WAV in place of what cannot be written."""
+    wanted = _wanted(info, "WAV", same=False)
     subtype, endian = _first_writable("WAV", wanted, info) or ("PCM_16", "FILE")
     return OutputFormat(
-        "WAV",
+        _wide_enough("WAV", subtype, info),
         subtype,
         endian,
         target.with_suffix(".wav"),
-        f"{container} with {info.subtype} cannot be written; WAV was written instead",
+        f"{what} cannot be written; WAV was written instead",
     )
 
 

@@ -56,8 +56,9 @@ def copy_tags(
             _copy_id3(source, target, kinds[0], loudness_changed)
     except mutagen.MutagenError as error:
         cause = error.__cause__ or error.__context__
-        if isinstance(cause, OSError) or isinstance(error.args[:1], OSError):
-            raise cause or OSError(str(error)) from error
+        for one in (cause, *error.args):
+            if isinstance(one, OSError):
+                raise one from error
         return ["its tags are damaged and were left out"]
     except (ValueError, LookupError, TypeError, OverflowError, AttributeError):
         return ["its tags are damaged and were left out"]

@@ -16,7 +16,7 @@ from pathlib import Path
 from ..errors import OutputError
 from ..names import shown
 
-__all__ = ["PartFile", "check_target", "failure"]
+__all__ = ["PartFile", "check_target", "failure", "write_whole"]
 
 
 def check_target(path: Path, *, force: bool) -> None:
@@ -144,6 +144,33 @@ class PartFile:
     def failure(self, error: BaseException | None) -> OutputError:
         """Say why writing failed: see `failure`."""
         return failure(self.target, error)
+
+
+def write_whole(target: Path, content: bytes, *, force: bool = False) -> None:
+    """Write a small file so that it appears complete or not at all.
+
+    Parameters
+    ----------
+    target
+        Where it is to be.
+    content
+        All of it.
+    force
+        Replace what is there.
+
+    Raises
+    ------
+    OutputError
+        As `PartFile`, and if it cannot be written.
+    """
+    part = PartFile(target, force=force)
+    try:
+        part.path.write_bytes(content)
+        part.place()
+    except OSError as error:
+        raise part.failure(error) from error
+    finally:
+        part.discard()
 
 
 def failure(target: Path, error: BaseException | None) -> OutputError:

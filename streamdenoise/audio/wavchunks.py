@@ -17,7 +17,7 @@ from typing import BinaryIO, Final
 
 from .riff import UNKNOWN_SIZE
 
-__all__ = ["Chunk", "chunks_of", "copy_chunks", "set_channel_mask"]
+__all__ = ["Chunk", "chunks_of", "copy_chunks", "has_marks", "set_channel_mask"]
 
 _REPLACED: Final = (b"fmt ", b"data", b"fact", b"ds64", b"PEAK", b"levl")
 """Chunks that the result has of its own, or that would be wrong for it."""
@@ -74,6 +74,35 @@ def chunks_of(file: BinaryIO) -> Iterator[Chunk]:
 
 def _is_name(head: bytes) -> bool:
     return all(32 <= byte < 127 for byte in head[:4])
+
+
+def has_marks(path: Path) -> bool:
+    """Tell whether a WAV or AIFF file has cue points, which are called markers there.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    with path.open("rb") as file:
+        # Both begin with how many there are.
+        if any(chunk.name == b"cue " and chunk.size > 4 for chunk in chunks_of(file)):
+            return True
+        file.seek(0)
+        head = file.read(12)
+        if head[:4] != b"FORM" or head[8:12] not in (b"AIFF", b"AIFC"):
+            return False
+        at = 12
+        for _ in range(_MOST_CHUNKS):
+            file.seek(at)
+            head = file.read(8)
+            if len(head) < 8:
+                return False
+            size = struct.unpack(">I", head[4:])[0]
+            if head[:4] == b"MARK" and size > 2:
+                return True
+            at += 8 + size + (size & 1)
+    return False
 
 
 def copy_chunks(source: Path, target: Path) -> list[str]:

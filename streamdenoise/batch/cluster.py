@@ -83,7 +83,7 @@ class Cluster:
         RuntimeMissingError
             If there is no cluster to run on, or one that cannot do this.
         """
-        staging = Staging(resume)
+        staging = Staging(resume, plot=options.plot)
         with contextlib.ExitStack() as stack:
             client = stack.enter_context(connect(self._address, self._workers))
             stack.callback(staging.remove)

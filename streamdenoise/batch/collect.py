@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from ..errors import AudioFormatError
 from ..names import shown
-from .plan import DENOISED, Found
+from .plan import DENOISED, Found, PlanError
 from .urls import is_remote, relative_place, scheme_of, url_name
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ VIDEO: Final = frozenset(
 """The same, where PyAV is installed to read them."""
 
 _HIDDEN: Final = "."
+_EARLIER: Final = "it is the result of an earlier run"
 
 
 @dataclass
@@ -45,10 +46,13 @@ class Collected:
         Inputs in the order in which they were named, folders sorted by name.
     notes
         What was passed over, a sentence each.
+    many
+        An input stands for any number of files: a folder, a pattern or a list.
     """
 
     found: list[Found] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    many: bool = False
 
 
 def names_from(stream: BinaryIO, *, null: bool = False) -> Iterator[str]:
@@ -113,6 +117,8 @@ def collect(
     ------
     AudioFormatError
         If a folder or a pattern has no sound files.
+    PlanError
+        If the output folder is one of the inputs.
     """
     names = list(inputs)
     search = _Search(recursive, output, own_results=output is None, remote=remote)
@@ -139,6 +145,7 @@ class _Search:
         self._make_remote = remote
         self._remote: Remote | None = None
         self._found: list[Found] = []
+        self._many = False
         self._passed: dict[str, int] = {}
         self._kinds = SOUND | VIDEO if find_spec("av") else SOUND
 
@@ -147,7 +154,7 @@ class _Search:
             f"{count} {'file was' if count == 1 else 'files were'} passed over: {why}"
             for why, count in self._passed.items()
         ]
-        return Collected(self._found, notes)
+        return Collected(self._found, notes, self._many)
 
     # One name each -----------------------------------------------------------------
 
@@ -163,6 +170,7 @@ class _Search:
             self._found.append(Found(name, PurePosixPath(place)))
 
     def add_listed(self, name: str) -> None:
+        self._many = True
         if is_remote(name):
             self._found.append(Found(name, self._place(url_name(name), name)))
             return
@@ -174,6 +182,12 @@ class _Search:
     # Folders -----------------------------------------------------------------------
 
     def _add_folder(self, name: str, alone: bool) -> None:
+        self._many = True
+        if self._out_id is not None and _folder_id(name) == self._out_id:
+            raise PlanError(
+                f"the results of {shown(name)} would replace its files; name another "
+                "folder with -o, such as one in it"
+            )
         own = os.path.basename(os.path.abspath(name))  # noqa: PTH100, PTH119
         prefix = PurePosixPath() if alone or not own else PurePosixPath(own)
         before = len(self._found)
@@ -221,7 +235,7 @@ class _Search:
             return []
 
     def _wanted(self, entry: os.DirEntry[str]) -> bool:
-        stem, kind = _split(entry.name)
+        kind = _split(entry.name)[1]
         if kind not in self._kinds:
             if kind in VIDEO:
                 self._pass(f'.{kind} needs PyAV: pip install "streamdenoise[av]"')
@@ -231,13 +245,19 @@ class _Search:
                 return False
         except OSError:
             return False
-        if self._own_results and stem.endswith(DENOISED):
-            original = entry.path[: -len(entry.name)] + stem[: -len(DENOISED)]
-            # The extension may have changed where the input's cannot be written.
-            if any(os.path.exists(f"{original}.{k}") for k in _likely(kind)):  # noqa: PTH110
-                self._pass("it is the result of an earlier run")
-                return False
-        return True
+        return not self._is_result(entry.path)
+
+    def _is_result(self, name: str) -> bool:
+        """Tell whether a file was made of another one here, and note it."""
+        stem, kind = _split(name)
+        if not self._own_results or not stem.endswith(DENOISED):
+            return False
+        original = stem[: -len(DENOISED)]
+        # The extension may have changed where the input's cannot be written.
+        if any(os.path.exists(f"{original}.{k}") for k in _likely(kind)):  # noqa: PTH110
+            self._pass(_EARLIER)
+            return True
+        return False
 
     def _pass(self, why: str) -> None:
         self._passed[why] = self._passed.get(why, 0) + 1
@@ -245,18 +265,22 @@ class _Search:
     # Patterns ----------------------------------------------------------------------
 
     def _add_pattern(self, pattern: str) -> None:
+        self._many = True
         base = _fixed_part(pattern)
         before = len(self._found)
         for name in sorted(glob.iglob(pattern, recursive=True)):  # noqa: PTH207
-            stem, _ = _split(os.path.basename(name))  # noqa: PTH119
             if os.path.isdir(name) or self._is_inside_output(name):  # noqa: PTH112
                 continue
-            if self._own_results and stem.endswith(DENOISED):
-                self._pass("it is the result of an earlier run")
+            if self._is_result(name):
                 continue
             place = relative_place(os.path.relpath(name, base or os.curdir))
             self._found.append(Found(name, place or PurePosixPath("_")))
         if len(self._found) == before:
+            if _EARLIER in self._passed:
+                raise AudioFormatError(
+                    f"what fits the pattern {shown(pattern)} are results of an earlier "
+                    "run; to denoise them once more, name a folder with -o"
+                )
             raise AudioFormatError(
                 f"no file fits the pattern {shown(pattern)}; check it, and quote it so "
                 "that the shell leaves it alone"
@@ -285,6 +309,7 @@ class _Search:
         if not many:
             self._found.append(Found(url, self._place(url_name(url) or "_", url)))
             return
+        self._many = True
         before = len(self._found)
         own = url_name(url.rstrip("/"))
         prefix = own + "/" if url.endswith("/") and own and not alone else ""

@@ -173,6 +173,7 @@ def denoise_file(
     progress: Progress | None = None,
     tap: Tap | None = None,
     clean: Clean | None = None,
+    check: Callable[[Path], None] | None = None,
 ) -> FileResult:
     """Denoise one file into another.
 
@@ -192,7 +193,7 @@ def denoise_file(
     force
         Replace an existing `target`.
     explicit
-        A person chose the extension of `target`; see `audiofile.output_format`.
+        A person chose the extension of `target`; see `audio.file.output_format`.
     substitute
         Another extension may be taken where the format of the input cannot be
         written and `explicit` is false.
@@ -210,6 +211,9 @@ def denoise_file(
     clean
         What makes clean blocks of noisy ones, in place of `model`, `settings`,
         `link_channels` and `two_pass`; as many samples as it is given.
+    check
+        Called with the place of the result before the work begins; what it raises
+        ends it.
 
     Returns
     -------
@@ -233,6 +237,8 @@ def denoise_file(
                 "itself with -o"
             )
         check_target(output.path, force=force)
+        if check is not None:
+            check(output.path)
         if clean is None:
             if model is None or isinstance(model, (str, Path)):
                 model = load_any(model)
@@ -242,6 +248,8 @@ def denoise_file(
         more: dict[str, Any] = {} if loudness is None else {"loudness": loudness}
         with open_writer(output, reader, force=force, **more) as writer:
             tracks: Sequence[AudioReader | AvTrack] = reader.tracks
+            if output.backend != "PyAV":
+                tracks = tracks[:1]
             for number, track in enumerate(tracks):
                 # Figures and pictures are those of the first track.
                 ears = _Ears(before, after, tap, rate) if number == 0 else None
@@ -250,8 +258,13 @@ def denoise_file(
                     if ears is not None:
                         ears.after(block)
                     writer.write(block, number)
-    first = reader.tracks[0]
-    said = [note for track in reader.tracks for note in track.notes]
+    first = tracks[0]
+    said = [note for track in tracks for note in track.notes]
+    if len(tracks) < len(reader.tracks):
+        said.append(
+            f"it has {len(reader.tracks)} sound tracks, of which a sound file takes "
+            "the first"
+        )
     notes = [*reader.notes, *said, *([output.note] if output.note else [])]
     notes += writer.notes
     return FileResult(

@@ -225,7 +225,10 @@ class _Orphaned(BaseException):
 def _serve(pipe: Connection, task: Any) -> None:
     """Do what comes through the pipe until it closes."""
     # Ctrl-C goes to all processes of a terminal; the parent decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A terminal that closes tells all of them too.
+    for name in ("SIGINT", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _end)
     with contextlib.suppress(_Orphaned, EOFError, OSError):
         try:

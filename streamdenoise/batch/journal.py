@@ -1,9 +1,9 @@
 """What a batch has done so far, in a file that survives a kill.
 
 One JSON object a line, only ever appended, by one process that holds a lock. A line
-``begin`` is written before a result appears and ``done`` after; what began and is not
-done was cut off, so that its result or its temporary file may be replaced. A last line
-that is torn is passed over.
+``begin`` is written before a result appears and ``done`` after, or ``failed`` where
+none came; what began and has neither was cut off, so that its result or its temporary
+file may be replaced. A last line that is torn is passed over.
 """
 
 from __future__ import annotations
@@ -73,7 +73,8 @@ class Journal:
     ) -> None:
         self.path = path
         self._stamp = stamp or self._file_stamp
-        self._begun: dict[str, str] = {}
+        # What is under way, with what was done under that name before.
+        self._begun: dict[str, _Done | None] = {}
         self._done: dict[str, _Done] = {}
         try:
             flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
@@ -126,8 +127,12 @@ class Journal:
             if entry["v"] != _VERSION:
                 return
             if what == "begin":
-                self._done.pop(target, None)
-                self._begun[target] = key
+                before = self._begun.get(target)
+                self._begun[target] = self._done.pop(target, before)
+            elif what == "failed":
+                before = self._begun.pop(target, None)
+                if before is not None:
+                    self._done[target] = before
             elif what == "done":
                 self._begun.pop(target, None)
                 written, stamp = str(entry["written"]), list(entry["stamp"])
@@ -138,6 +143,10 @@ class Journal:
     def begin(self, target: str, key: str) -> None:
         """Note that `target` is about to be written."""
         self._write({"what": "begin", "output": target, "key": key})
+
+    def failed(self, target: str, key: str) -> None:
+        """Note that nothing was written; what was there before is there still."""
+        self._write({"what": "failed", "output": target, "key": key})
 
     def done(
         self, target: str, key: str, written: str, result: Mapping[str, Any]
@@ -186,8 +195,14 @@ class Journal:
         done = self._done.get(target)
         return done is not None and self._untouched(done)
 
+    def owns_plot(self, target: str) -> bool:
+        """Tell the same of the picture beside it."""
+        if target in self._begun:
+            return True
+        return self.owns(target) and "plot" in self.result(target)
+
     def cut_off(self) -> list[str]:
-        """Return the targets that were begun and never done."""
+        """Return the targets that were begun, and neither done nor failed."""
         return list(self._begun)
 
     def _untouched(self, done: _Done) -> bool:

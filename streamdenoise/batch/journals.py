@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import Final
 
+from ..errors import OutputError
 from .journal import JOURNAL, Journal, leftovers
 from .plan import Job
 from .remote import Remote
@@ -36,7 +37,13 @@ class Journals:
         self.cleaned = 0
 
     def of(self, job: Job) -> Journal | None:
-        """Return the journal of a job; None if its folder cannot hold one."""
+        """Return the journal of a job; None if its folder cannot hold one.
+
+        Raises
+        ------
+        OutputError
+            If another run holds it, or it cannot be written.
+        """
         path = _journal_path(job)
         if path in self._open:
             return self._open[path]
@@ -51,8 +58,14 @@ class Journals:
             return None  # the job itself will say what is wrong with the folder
         while len(self._open) >= _MOST_JOURNALS:
             self._open.pop(next(iter(self._open))).close()
-        stamp = Remote().stamp if is_remote(job.target) else None
-        journal = self._open[path] = Journal(path, stamp)
+        stamp = Remote().known_stamp if is_remote(job.target) else None
+        try:
+            journal = self._open[path] = Journal(path, stamp)
+        except OutputError:
+            # Beside the inputs several runs may be at work, each on files of its own.
+            if job.root or self._resume:
+                raise
+            return None
         if path not in self._known and self._resume and not self._look:
             # Only at the first time: later on, what is begun is under way.
             for name in journal.cut_off():

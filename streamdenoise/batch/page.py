@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import StreamDenoiseError
 from ..show.report import Entry, Report, Track
+from .journal import leftovers
 from .urls import is_remote
 
 if TYPE_CHECKING:
@@ -14,7 +17,9 @@ if TYPE_CHECKING:
 
     from .run import Options, Outcome
 
-__all__ = ["BatchReport"]
+__all__ = ["BatchReport", "is_batch_report"]
+
+_TITLE: Final = "What was taken away"
 
 
 class BatchReport:
@@ -26,17 +31,38 @@ class BatchReport:
         The page.
     options
         Of the batch.
+    root
+        Folder of the results, which is made if the page is to lie in it; or empty.
+    resume
+        Remove what a killed run left of the page.
+
+    Attributes
+    ----------
+    path
     """
 
-    def __init__(self, path: Path, options: Options) -> None:
+    def __init__(
+        self, path: Path, options: Options, *, root: str = "", resume: bool = False
+    ) -> None:
         from ..model import find_model
 
+        self.path = path
+        if root and not is_remote(root):
+            # What cannot be made is told when the page is opened.
+            with contextlib.suppress(OSError, ValueError):
+                folder = Path(os.path.abspath(path)).parent  # noqa: PTH100
+                if folder.is_relative_to(os.path.abspath(root)):  # noqa: PTH100
+                    folder.mkdir(parents=True, exist_ok=True)
+        if resume:
+            for part in leftovers(path):
+                with contextlib.suppress(OSError):
+                    part.unlink()
         name = find_model(options.model)[1].name
         strength = options.settings.strength_db
         limit = "no limit" if strength is None else f"at most {strength:g} dB"
         self._report = Report(
             path,
-            "What was taken away",
+            _TITLE,
             f"Model {name}, strength: {limit}.",
             force=True,  # whether it may be replaced was found out before
         )
@@ -66,6 +92,15 @@ class BatchReport:
         trace: TracebackType | None,
     ) -> None:
         self._report.__exit__(kind, error, trace)
+
+
+def is_batch_report(path: Path) -> bool:
+    """Tell whether a file is a page of an earlier batch, by its title."""
+    try:
+        with path.open("rb") as page:
+            return f"<title>{_TITLE}</title>".encode() in page.read(1024)
+    except OSError:
+        return False
 
 
 def _figures(result: dict[str, Any]) -> list[tuple[str, str]]:

@@ -68,21 +68,35 @@ class Remote:
                 yield f"{scheme}://{path}", path[len(start) :]
 
     def stamp(self, url: str) -> list[Any] | None:
-        """Return what changes when the object does; None if there is none."""
+        """Return what changes when the object does; None if there is none.
+
+        Raises
+        ------
+        AudioFormatError
+            If the server does not say whether there is one.
+        """
         system = self._system(url)
         system.invalidate_cache()
         try:
             info = self._ask(url, lambda: system.info(url))
-        except AudioFormatError:
-            return None
+        except AudioFormatError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                return None
+            raise
         keys = ("size", "ETag", "etag", "LastModified", "updated")
         return [str(info[key]) for key in keys if info.get(key) is not None]
+
+    def known_stamp(self, url: str) -> list[Any] | None:
+        """Return the same; None also if the server does not say."""
+        with contextlib.suppress(AudioFormatError):
+            return self.stamp(url)
+        return None
 
     def fetch(self, url: str, folder: Path) -> Path:
         """Copy an object into a folder, under its own name; return the file."""
         system = self._system(url)
         # The name is only for its extension and for sentences; it must be harmless.
-        name = re.sub(r"[^\w.\- ]", "_", url_name(url))[-100:].lstrip(".") or "sound"
+        name = re.sub(r"[^\w.\- ]", "_", url_name(url))[-60:].lstrip(".") or "sound"
         target = folder / name
         self._ask(url, lambda: system.get_file(url, str(target)))
         return target
@@ -109,7 +123,16 @@ class Remote:
                 f"cannot write {shown(url)}: web servers are only read from; name a "
                 "local folder, s3://BUCKET/... or gs://BUCKET/... with -o"
             )
-        if not force and self.stamp(url) is not None:
+        if force:
+            return
+        try:
+            there = self.stamp(url) is not None
+        except AudioFormatError as error:
+            raise OutputError(
+                f"cannot tell whether something is at {shown(url)} already ({error}); "
+                "add --force to write there all the same"
+            ) from error
+        if there:
             raise OutputError(
                 f"{shown(url)} exists already; add --force to replace it, or choose "
                 "another name with -o"

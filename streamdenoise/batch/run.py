@@ -6,9 +6,11 @@ import contextlib
 import os
 import shutil
 from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from ..errors import AudioFormatError, OutputError
 from ..names import shown
 from .jobs import Crash, Done, Event, Step, run_in_processes
 from .journal import Journal, job_key
@@ -69,9 +71,10 @@ class Batch:
         self._processes = max(1, min(processes, len(jobs)))
         self._resume, self._fail_fast = resume, fail_fast
         self._watch = watch or (lambda job, share: None)
-        keep = resume or (len(jobs) > 1 and bool(jobs[0].root))
+        keep = resume or len(jobs) > 1
         self._journals = Journals(resume) if keep else None
         self._remote: Remote | None = None
+        self._under_way: dict[int, Work] = {}
         self.stopped = ""
         self.cleaned = 0
 
@@ -90,7 +93,7 @@ class Batch:
             journal = journals.of(job) if journals is not None else None
             if journal is not None:
                 name = name_in(journal, job.target)
-                if journal.is_done(name, self._key(job, shape)):
+                if self._is_done(journal, name, self._key(job, shape)):
                     yield job, "skip"
                     continue
                 if there and journal.owns(name):
@@ -122,6 +125,7 @@ class Batch:
                     if outcome.status == "failed" and self._must_stop(outcome):
                         return
         finally:
+            self._give_up()
             if self._journals is not None:
                 self.cleaned = self._journals.cleaned
                 self._journals.close()
@@ -133,17 +137,19 @@ class Batch:
         shape = self._shape() if self._journals is not None else {}
         for number, job in enumerate(self._jobs):
             key, force = "", self._options.force
+            force_plot = force
             journal = self._journal(job)
             if journal is not None:
                 name = name_in(journal, job.target)
                 key = self._key(job, shape)
-                if self._resume and journal.is_done(name, key):
+                if self._resume and self._is_done(journal, name, key):
                     written = place_of(journal, journal.written(name))
                     result = journal.result(name)
                     yield Outcome(job, "skipped", result, output=written)
                     continue
                 force = force or (self._resume and journal.owns(name))
-            todo.append(Work(number, job, key, force))
+                force_plot = force_plot or (self._resume and journal.owns_plot(name))
+            todo.append(Work(number, job, key, force, force_plot))
 
     def _results(self, todo: list[Work]) -> Generator[tuple[Work, Outcome], None, None]:
         if not todo:
@@ -179,7 +185,10 @@ class Batch:
                 elif isinstance(event, Crash):
                     job = event.item.job
                     self._remove_leftovers(job)
-                    yield event.item, failed(job, f"{shown(job.source)}: {event.why}")
+                    outcome = failed(job, f"{shown(job.source)}: {event.why}")
+                    # It may have died after it had put the result in place.
+                    there = job.target if self._is_there(job.target) else ""
+                    yield event.item, replace(outcome, output=there)
                 elif isinstance(event, Done):
                     yield event.item, event.result
 
@@ -189,6 +198,7 @@ class Batch:
             journal = self._journal(work.job)
             if journal is not None and self._may_begin(work):
                 journal.begin(name_in(journal, work.job.target), work.key)
+                self._under_way[work.number] = work
             yield work
 
     def _may_begin(self, work: Work) -> bool:
@@ -196,11 +206,27 @@ class Batch:
         return work.force or not self._is_there(work.job.target)
 
     def _note(self, work: Work, outcome: Outcome) -> None:
+        begun = self._under_way.pop(work.number, None) is not None
         journal = self._journal(work.job)
-        if journal is not None and outcome.status == "done":
-            name = name_in(journal, work.job.target)
+        if journal is None:
+            return
+        name = name_in(journal, work.job.target)
+        if outcome.status == "done":
             written = name_in(journal, outcome.output)
             journal.done(name, work.key, written, outcome.result)
+        elif begun and not outcome.output:
+            # What lies there from now on is not ours. On a full disk it stays unsaid.
+            with contextlib.suppress(OutputError):
+                journal.failed(name, work.key)
+
+    def _give_up(self) -> None:
+        """Note what an interruption left undone; nobody works on it any more."""
+        for work in [*self._under_way.values()]:
+            target = work.job.target
+            if not is_remote(target) and not self._is_there(target):
+                clean(Path(target))
+                self._note(work, failed(work.job, ""))
+        self._under_way.clear()
 
     def _must_stop(self, outcome: Outcome) -> bool:
         if self._fail_fast:
@@ -228,7 +254,7 @@ class Batch:
 
     def _key(self, job: Job, shape: dict[str, Any]) -> str:
         if is_remote(job.source):
-            stamp: list[Any] | None = self._client().stamp(job.source)
+            stamp: list[Any] | None = self._client().known_stamp(job.source)
             return job_key({"input": job.source, "stamp": stamp}, shape)
         path = os.path.abspath(job.source)  # noqa: PTH100
         try:
@@ -238,10 +264,21 @@ class Batch:
             stamp = None
         return job_key({"input": path, "stamp": stamp}, shape)
 
+    def _is_done(self, journal: Journal, name: str, key: str) -> bool:
+        """Tell whether a result is done, its picture too where one is wanted."""
+        if not journal.is_done(name, key):
+            return False
+        picture = place_of(journal, journal.written(name)) + ".png"
+        return not self._options.plot or self._is_there(picture)
+
     def _is_there(self, target: str) -> bool:
-        if is_remote(target):
+        """Tell whether something is there; also if the server does not say."""
+        if not is_remote(target):
+            return os.path.lexists(target)
+        try:
             return self._client().stamp(target) is not None
-        return os.path.lexists(target)
+        except AudioFormatError:
+            return True
 
     def _client(self) -> Remote:
         if self._remote is None:

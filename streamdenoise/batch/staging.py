@@ -19,7 +19,8 @@ from ..audio.target import PartFile, check_target, failure
 from ..errors import OutputError
 from ..names import shown
 from .plan import Job
-from .task import Outcome, Work, failed, make_room
+from .remote import Remote
+from .task import Outcome, Work, failed, make_room, renamed
 from .urls import is_remote
 
 __all__ = ["Staging"]
@@ -34,10 +35,13 @@ class Staging:
     ----------
     resume
         Remove those that a killed run left behind.
+    plot
+        Pictures are made too.
     """
 
-    def __init__(self, resume: bool) -> None:
-        self._resume = resume
+    def __init__(self, resume: bool, *, plot: bool = False) -> None:
+        self._resume, self._plot = resume, plot
+        self._remote = Remote()
         self._token = secrets.token_hex(4)
         self._folders: set[Path] = set()
 
@@ -70,34 +74,51 @@ class Staging:
         job = work.job
         source = job.source if is_remote(job.source) else str(_absolute(job.source))
         if is_remote(job.target):
-            # Whether it is there was looked up when the work began.
-            return replace(work, job=replace(job, source=source), force=True)
+            # Looked up here: a worker may find what a lost one has sent.
+            self._check_address(work)
+            hidden = replace(job, source=source)
+            return replace(work, job=hidden, force=True, force_plot=True)
         check_target(Path(job.target), force=work.force)
+        if self._plot:
+            check_target(Path(f"{job.target}.png"), force=work.force_plot)
         target = self.folder(job) / f"{work.number}{Path(job.target).suffix}"
         hidden = replace(job, source=source, target=str(target), root="")
-        return replace(work, job=hidden, force=True)
+        return replace(work, job=hidden, force=True, force_plot=True)
+
+    def _check_address(self, work: Work) -> None:
+        target = work.job.target
+        self._remote.check_target(target, force=work.force)
+        if self._plot:
+            self._remote.check_target(target + ".png", force=work.force_plot)
 
     def settle(self, work: Work, staged: Work, outcome: Outcome) -> Outcome:
         """Put what a worker made in place, and speak of it by its real names."""
         job = work.job
         names = {staged.job.target: job.target, staged.job.source: job.source}
         if outcome.status != "done":
-            return replace(outcome, job=job, error=_renamed(outcome.error, names))
+            error = renamed(outcome.error, names)
+            there = outcome.output if is_remote(job.target) else ""
+            return replace(outcome, job=job, error=error, output=there)
         output, plot = outcome.output, outcome.plot
         if not is_remote(job.target):
             made = Path(output)
             final = Path(job.target)
             if made.suffix != Path(staged.job.target).suffix:
                 final = final.with_suffix(made.suffix)
+            there = ""
             try:
-                _place(made, final, force=work.force)
                 if plot:
-                    _place(Path(plot), Path(f"{final}.png"), force=work.force)
+                    check_target(Path(f"{final}.png"), force=work.force_plot)
+                _place(made, final, force=work.force)
+                there = str(final)
+                if plot:
+                    _place(Path(plot), Path(f"{final}.png"), force=work.force_plot)
             except OutputError as error:
-                return failed(job, str(error), error.exit_code)
+                outcome = failed(job, str(error), error.exit_code)
+                return replace(outcome, output=there)
             names[str(made)] = str(final)
             output, plot = str(final), f"{final}.png" if plot else ""
-        notes = [_renamed(note, names) for note in outcome.result.get("notes", ())]
+        notes = [renamed(note, names) for note in outcome.result.get("notes", ())]
         result = {**outcome.result, "notes": notes}
         result |= {"input": shown(job.source), "output": shown(output)}
         if plot:
@@ -116,12 +137,6 @@ class Staging:
 
 def _absolute(path: str) -> Path:
     return Path(path).absolute()
-
-
-def _renamed(text: str, names: dict[str, str]) -> str:
-    for hidden, name in names.items():
-        text = text.replace(shown(hidden), shown(name))
-    return text
 
 
 def _place(made: Path, final: Path, *, force: bool) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from functools import partial
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from ..audio.target import check_target, write_whole
 from ..errors import EXIT_INPUT, OutputError, StreamDenoiseError
 from ..names import shown
 from ..settings import Settings
@@ -15,13 +17,21 @@ from ..show.sketch import Sketches
 from .file import Clean, FileResult, denoise_file, load_any
 from .plan import Job
 from .remote import Remote, workplace
-from .urls import is_remote
+from .urls import is_remote, url_name
 
 if TYPE_CHECKING:
     from ..model import StepModel
     from ..offline import WholeModel
 
-__all__ = ["Denoise", "Options", "Outcome", "Work", "failed", "make_room"]
+__all__ = [
+    "Denoise",
+    "Options",
+    "Outcome",
+    "Work",
+    "failed",
+    "make_room",
+    "renamed",
+]
 
 
 @dataclass(frozen=True)
@@ -79,7 +89,7 @@ class Outcome:
     result
         Figures as `FileResult.as_dict` gives them; empty for a failure.
     output
-        Where the result is.
+        Where the result is; of a failure too, if it was in place by then.
     error, exit_code
         Why it failed.
     thumbnail
@@ -100,12 +110,25 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Work:
-    """A job as it is handed to a process."""
+    """A job as it is handed to a process.
+
+    Attributes
+    ----------
+    number
+        Its place among all.
+    job
+        What is to be done.
+    key
+        See `journal.job_key`.
+    force, force_plot
+        Whether result and picture may replace what is there.
+    """
 
     number: int
     job: Job
     key: str = ""
     force: bool = False
+    force_plot: bool = False
 
 
 # In each process --------------------------------------------------------------------
@@ -152,37 +175,59 @@ class Denoise:
             return failed(job, f"{shown(job.source)}: {text}")
 
     def _do(self, work: Work, progress: Callable[[int, int], None]) -> Outcome:
-        job, options = work.job, self._options
-        if not is_remote(job.source) and not is_remote(job.target):
+        job = work.job
+        if not is_remote(job.target):
             make_room(job)
-            source, target = Path(job.source), Path(job.target)
-            return self._one(work, source, target, progress, force=work.force)
-        if is_remote(job.target):
-            self._client().check_target(job.target, force=work.force)
         else:
-            make_room(job)
+            self._client().check_target(job.target, force=work.force)
+            if self._options.plot:
+                picture = job.target + ".png"
+                self._client().check_target(picture, force=work.force_plot)
+        if is_remote(job.source) or is_remote(job.target):
+            return self._by_way_of_files(work, progress)
+        return self._one(work, Path(job.source), Path(job.target), progress)
+
+    def _by_way_of_files(
+        self, work: Work, progress: Callable[[int, int], None]
+    ) -> Outcome:
+        """Do a job whose input or result is at an address."""
+        job = work.job
         with workplace() as folder:
-            source = Path(job.source)
+            source, target = Path(job.source), Path(job.target)
+            names = {}
             if is_remote(job.source):
                 source = self._client().fetch(job.source, _subfolder(folder, "in"))
+                names[str(source)] = job.source
             if not is_remote(job.target):
-                target = Path(job.target)
-                return self._one(work, source, target, progress, force=work.force)
-            name = job.target.rsplit("/", 1)[-1]
-            target = _subfolder(folder, "out") / (name[-100:] or "sound.wav")
-            outcome = self._one(work, source, target, progress, force=True)
-            base = job.target[: len(job.target) - len(name)]
-            url = base + Path(outcome.output).name
-            self._client().send(Path(outcome.output), url, force=work.force)
-            if outcome.plot:
-                self._client().send(Path(outcome.plot), url + ".png", force=True)
-            named = {"output": shown(url)}
-            return replace(
-                outcome,
-                output=url,
-                result={**outcome.result, **named},
-                plot=url + ".png" if options.plot else "",
-            )
+                return self._one(work, source, target, progress, names)
+            # The name of an object may be longer than a file's.
+            ending = PurePosixPath(url_name(job.target)).suffix[:20]
+            target = _subfolder(folder, "out") / f"result{ending}"
+            free = replace(work, force=True, force_plot=True)
+            names[str(target)] = job.target
+            outcome = self._one(free, source, target, progress, names)
+            if outcome.status == "failed":
+                return replace(outcome, output="")
+            return self._sent(work, outcome, target)
+
+    def _sent(self, work: Work, outcome: Outcome, target: Path) -> Outcome:
+        """Put a result and its picture at the address that they were made for."""
+        made, url = Path(outcome.output), work.job.target
+        if made.suffix != target.suffix:
+            url = url[: len(url) - len(target.suffix)] + made.suffix
+        plot = url + ".png" if outcome.plot else ""
+        if plot and url != work.job.target:
+            self._client().check_target(plot, force=work.force_plot)
+        self._client().send(made, url, force=work.force)
+        if plot:
+            try:
+                self._client().send(Path(outcome.plot), plot, force=work.force_plot)
+            except StreamDenoiseError as error:
+                outcome = failed(work.job, str(error), error.exit_code)
+                return replace(outcome, output=url)
+        places = {"output": shown(url)} | ({"plot": shown(plot)} if plot else {})
+        result = {**outcome.result, **places}
+        return replace(outcome, output=url, result=result, plot=plot)
 
     def _one(
         self,
@@ -190,41 +235,47 @@ class Denoise:
         source: Path,
         target: Path,
         progress: Callable[[int, int], None],
-        *,
-        force: bool,
+        names: Mapping[str, str] | None = None,
     ) -> Outcome:
-        job, options = work.job, self._options
+        """Denoise a file into another; `names` says what they stand for."""
+        job, options, names = work.job, self._options, names or {}
         tap = Sketches() if options.plot or options.thumbnail else None
-        result: FileResult = denoise_file(
-            source,
-            target,
-            self._model,
-            options.settings,
-            force=force,
-            explicit=job.explicit,
-            substitute=job.substitute,
-            link_channels=options.link_channels,
-            loudness=options.loudness,
-            two_pass=options.two_pass,
-            progress=progress,
-            tap=tap,
-            clean=self._clean,
-        )
-        plot = ""
-        if tap is not None and options.plot:
-            plot = result.output + ".png"
-            _write_plot(Path(plot), tap.picture(), force=options.force or force)
+        try:
+            result: FileResult = denoise_file(
+                source,
+                target,
+                self._model,
+                options.settings,
+                force=work.force,
+                explicit=job.explicit,
+                substitute=job.substitute,
+                link_channels=options.link_channels,
+                loudness=options.loudness,
+                two_pass=options.two_pass,
+                progress=progress,
+                tap=tap,
+                clean=self._clean,
+                check=partial(_check_plot, work) if options.plot else None,
+            )
+        except StreamDenoiseError as error:
+            return failed(job, renamed(str(error), names), error.exit_code)
         values = {**result.as_dict(), "input": shown(job.source)}
-        if plot:
-            values["plot"] = shown(plot)
-        return Outcome(
-            job,
-            "done",
-            values,
-            result.output,
-            thumbnail=tap.thumbnail() if tap is not None and options.thumbnail else b"",
-            plot=plot,
-        )
+        values["notes"] = [renamed(note, names) for note in result.notes]
+        outcome = Outcome(job, "done", values, result.output)
+        if tap is None:
+            return outcome
+        if options.thumbnail:
+            outcome = replace(outcome, thumbnail=tap.thumbnail())
+        if not options.plot:
+            return outcome
+        plot = result.output + ".png"
+        try:
+            write_whole(Path(plot), tap.picture(), force=work.force_plot)
+        except OutputError as error:
+            # The sound is in place: --resume may replace it.
+            outcome = failed(job, renamed(str(error), names), error.exit_code)
+            return replace(outcome, output=result.output)
+        return replace(outcome, plot=plot, result={**values, "plot": shown(plot)})
 
     def _client(self) -> Remote:
         if self._remote is None:
@@ -264,14 +315,12 @@ def make_room(job: Job) -> None:
         ) from error
 
 
-def _write_plot(path: Path, content: bytes, *, force: bool) -> None:
-    from ..audio.target import PartFile
+def renamed(text: str, names: Mapping[str, str]) -> str:
+    """Return a sentence with the real names in place of those of temporary files."""
+    for hidden, name in names.items():
+        text = text.replace(shown(hidden), shown(name))
+    return text
 
-    part = PartFile(path, force=force)
-    try:
-        part.path.write_bytes(content)
-        part.place()
-    except OSError as error:
-        raise part.failure(error) from error
-    finally:
-        part.discard()
+
+def _check_plot(work: Work, output: Path) -> None:
+    check_target(Path(f"{output}.png"), force=work.force_plot)

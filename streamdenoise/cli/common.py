@@ -36,6 +36,7 @@ __all__ = [
     "settings_from",
     "settings_options",
     "stop_on_sigterm",
+    "unless_closed",
     "warn",
     "write",
 ]
@@ -151,30 +152,48 @@ def guarded(run: Callable[..., Any], *args: Any) -> Any:
         raise click.exceptions.Exit(EXIT_INPUT) from error
 
 
+@contextlib.contextmanager
+def unless_closed() -> Iterator[None]:
+    """Print while inside; nothing more once nobody reads it."""
+    try:
+        yield
+    except BrokenPipeError:
+        quiet_exit()
+
+
 def quiet_exit() -> None:
-    """Make Python's last flush of a closed standard output go nowhere."""
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+    """Make what is printed to a closed pipe go nowhere, Python's last flush too."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            with contextlib.suppress(OSError, ValueError):
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, stream.fileno())
+                os.close(nowhere)
+        except (OSError, ValueError, AttributeError):
+            continue
 
 
 @contextlib.contextmanager
 def stop_on_sigterm() -> Iterator[None]:
-    """Let ``kill`` clean up as Ctrl-C does, while inside."""
+    """Let ``kill`` and a closed terminal clean up as Ctrl-C does, while inside."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    try:
-        before = signal.signal(signal.SIGTERM, interrupt)
-    except ValueError:  # not in the main thread
-        yield
-        return
+    before: dict[signal.Signals, Any] = {}
+    for name in ("SIGTERM", "SIGHUP"):  # the second is unknown to Windows
+        number = getattr(signal, name, None)
+        # What nohup ignores stays ignored.
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            with contextlib.suppress(ValueError):  # not in the main thread
+                before[number] = signal.signal(number, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 # Options ----------------------------------------------------------------------------

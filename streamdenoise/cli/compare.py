@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,27 +40,33 @@ def compare(a: Path, b: Path, output: Path | None, force: bool, as_json: bool) -
     streamdenoise compare talk.wav talk.denoised.wav
     streamdenoise compare talk.wav talk.denoised.wav -o both.png
     """  # noqa: D301
-    from ..audio.target import PartFile
+    from ..audio.target import check_target, write_whole
     from ..show.compare import compare as measure
 
-    if output is None:
-        found = measure(a, b)
-    else:
-        part = PartFile(output, force=force)
-        try:
-            found = measure(a, b, picture=True)
-            part.path.write_bytes(found.picture)
-            part.place()
-        except OSError as error:
-            raise part.failure(error) from error
-        finally:
-            part.discard()
+    if output is not None:
+        _check_apart(output, (a, b))
+        check_target(output, force=force)
+    found = measure(a, b, picture=output is not None)
+    if output is not None:
+        write_whole(output, found.picture, force=force)
     if as_json:
         print_json(found.as_dict())
         return
     _print(found)
     if output is not None:
         write(f"picture: {shown(output)}")
+
+
+def _check_apart(output: Path, recordings: tuple[Path, ...]) -> None:
+    from ..batch.plan import PlanError
+
+    for one in recordings:
+        with contextlib.suppress(OSError, ValueError):
+            if output.samefile(one):
+                raise PlanError(
+                    f"-o {shown(output)} is one of the two recordings; name another "
+                    "file for the picture"
+                )
 
 
 def _print(found: Comparison) -> None:

@@ -34,10 +34,11 @@ __all__ = [
 
 _DEVICE_SECONDS: Final = 2.0
 _REMEMBER_SECONDS: Final = 60.0
+_COLUMNS: Final = 5
 _LIST = (
     "import json, sys\n"
     "from streamdenoise.live.devices import list_devices\n"
-    "print(json.dumps([[d.index, d.name, d.inputs, d.outputs]"
+    "print(json.dumps([[d.index, d.name, d.inputs, d.outputs, d.host_api]"
     " for d in list_devices()]))"
 )
 
@@ -48,11 +49,23 @@ Item = tuple[str, str]
 def _offer(items: Callable[[], Sequence[Item]], incomplete: str) -> list[Any]:
     with contextlib.suppress(Exception):
         return [
-            CompletionItem(word, help=text)
+            CompletionItem(_for_shell(word), help=text)
             for word, text in items()
             if word.casefold().startswith(incomplete.casefold())
         ]
     return []
+
+
+def _for_shell(word: str) -> str:
+    """Return a word so that it arrives as one: zsh and fish see to that themselves."""
+    if os.environ.get("_STREAMDENOISE_COMPLETE") != "bash_complete":
+        return word
+    lines = os.environ.get("COMP_WORDS", "").split("\n")
+    at = int(os.environ.get("COMP_CWORD", "0"))
+    if at < len(lines) and lines[at][:1] in ("'", '"'):
+        return word
+    # Twice, for the script of click takes one backslash away when it reads the line.
+    return re.sub(r"[^\w@%+=:,./-]", r"\\\\\g<0>", word)
 
 
 def complete_models(
@@ -143,7 +156,7 @@ def _models() -> list[Item]:
     return [(card.name, card.description) for card in list_models()]
 
 
-def words_for(names: Sequence[tuple[int, str]]) -> list[Item]:
+def words_for(devices: Sequence[tuple[int, str, str]]) -> list[Item]:
     """Return a word for each device that finds it and no other.
 
     A word needs no quotes in any shell. Where no word of a name is its own, the number
@@ -151,17 +164,18 @@ def words_for(names: Sequence[tuple[int, str]]) -> list[Item]:
 
     Parameters
     ----------
-    names
-        Index and name of the devices of one direction.
+    devices
+        Index, name and host API of the devices of one direction.
     """
-    split = [re.findall(r"\w+", name.casefold()) for _, name in names]
+    # A word of the host API finds a device, too.
+    texts = [f"{name} {api}".casefold() for _, name, api in devices]
     found = []
-    for at, (index, name) in enumerate(names):
-        others = [n.casefold() for i, (_, n) in enumerate(names) if i != at]
+    for at, (index, name, _) in enumerate(devices):
+        others = texts[:at] + texts[at + 1 :]
         word = next(
             (
                 word
-                for word in split[at]
+                for word in re.findall(r"\w+", name.casefold())
                 if len(word) > 1
                 and not word.isdecimal()
                 and not any(word in other for other in others)
@@ -172,13 +186,13 @@ def words_for(names: Sequence[tuple[int, str]]) -> list[Item]:
     return found
 
 
-def _devices(direction: int) -> list[tuple[int, str]]:
-    """Return index and name of devices that have channels in a direction."""
+def _devices(direction: int) -> list[tuple[int, str, str]]:
+    """Return index, name and host API of devices with channels in a direction."""
     rows = _remembered()
     if rows is None:
         rows = _ask()
         _remember(rows)
-    return [(int(row[0]), str(row[1])) for row in rows if row[direction]]
+    return [(int(row[0]), str(row[1]), str(row[4])) for row in rows if row[direction]]
 
 
 def _ask() -> list[list[Any]]:
@@ -208,7 +222,9 @@ def _remembered() -> list[list[Any]] | None:
         path = _memory()
         if 0.0 <= time.time() - path.stat().st_mtime < _REMEMBER_SECONDS:
             rows: list[list[Any]] = json.loads(path.read_text())
-            return rows
+            # Another version may have kept something else.
+            if all(len(row) == _COLUMNS for row in rows):
+                return rows
     return None
 
 

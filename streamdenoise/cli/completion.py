@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from ..audio.target import write_whole
 from ..errors import OutputError
 from ..names import shown
 from .common import say, write
@@ -43,9 +44,9 @@ def completion(shell: str | None, install: bool) -> None:
     path = target(shell)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text + "\n", encoding="utf-8")
     except OSError as error:
         raise OutputError(f"cannot write {shown(path)}: {error.strerror}") from error
+    write_whole(path, f"{text}\n".encode(), force=True)
     write(str(path))
     say(_remark(shell, path))
 

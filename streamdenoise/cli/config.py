@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..names import shown
-from .common import columns, json_option, print_json, say, write
+from .common import columns, completer, json_option, print_json, say, write
 from .configured import CONFIGURABLE, all_flags, defaults, open_config
 
 if TYPE_CHECKING:
@@ -49,7 +49,12 @@ def path_command() -> None:
 
 
 @config.command("show", short_help="Print what it says.")
-@click.option("--profile", metavar="NAME", help="With the flags of this profile.")
+@click.option(
+    "--profile",
+    metavar="NAME",
+    shell_complete=completer("profiles"),
+    help="With the flags of this profile.",
+)
 @json_option
 def show_command(profile: str | None, as_json: bool) -> None:
     """Print the flags that the file sets, and the section that each comes from."""
@@ -112,6 +117,7 @@ def _check(name: str, items: dict[str, Found]) -> None:
 @click.option("--force", is_flag=True, help="Replace the file that is there.")
 def init_command(force: bool) -> None:
     """Make a config file in which every flag stands as a comment."""
+    from ..audio.target import write_whole
     from ..errors import OutputError
 
     path = _path()
@@ -119,9 +125,11 @@ def init_command(force: bool) -> None:
         raise OutputError(f"{shown(path)} is there already; replace it with --force")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(template(), encoding="utf-8")
+        # A link, as keepers of dot files make, stays one.
+        real = path.resolve() if path.is_symlink() else path
     except OSError as error:
         raise OutputError(f"cannot write {shown(path)}: {error.strerror}") from error
+    write_whole(real, template().encode(), force=force)
     write(str(path))
 
 

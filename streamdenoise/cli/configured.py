@@ -13,7 +13,15 @@ from .common import completer
 if TYPE_CHECKING:
     from ..config import Config, Found
 
-__all__ = ["CONFIGURABLE", "configurable", "flags_of", "open_config", "profile_names"]
+__all__ = [
+    "CONFIGURABLE",
+    "config_for",
+    "configurable",
+    "flags_of",
+    "live_values",
+    "open_config",
+    "profile_names",
+]
 
 CONFIGURABLE: Final = ("live", "file", "pipe")
 """Commands whose flags can stand in the config file."""
@@ -91,6 +99,42 @@ def profile_names() -> list[str]:
     return [] if config is None else config.profiles
 
 
+def config_for(profile: str | None) -> Config | None:
+    """Read and check the config file; None if there is none, and no profile is meant.
+
+    Raises
+    ------
+    ConfigError
+        If it is wrong, or there is none to have the profile.
+    """
+    from ..config import VARIABLE, ConfigError, config_path
+
+    config = open_config()
+    if config is None and profile is not None:
+        path = config_path()
+        where = f"{VARIABLE} is empty" if path is None else f"{shown(path)} is missing"
+        raise ConfigError(
+            f"there is no profile '{shown(profile)}', for {where}; begin with: "
+            "streamdenoise config init"
+        )
+    return config
+
+
+def live_values(config: Config, profile: str | None) -> dict[str, Found]:
+    """Return what a config file says for live, checked as live checks it.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such profile, or a value is not what its flag takes.
+    """
+    from .live import live
+
+    found = config.values("live", profile)
+    defaults(config, click.Context(live, info_name="live"), found)
+    return found
+
+
 def _use_config(
     ctx: click.Context, param: click.Parameter, profile: str | None
 ) -> None:
@@ -98,18 +142,9 @@ def _use_config(
     if ctx.resilient_parsing:
         return
     ctx.meta["streamdenoise.profile"] = profile
-    from ..config import VARIABLE, ConfigError, config_path
-
-    config = open_config()
+    config = config_for(profile)
     if config is None:
-        if profile is None:
-            return
-        path = config_path()
-        where = f"{VARIABLE} is empty" if path is None else f"{shown(path)} is missing"
-        raise ConfigError(
-            f"there is no profile '{shown(profile)}', for {where}; begin with: "
-            "streamdenoise config init"
-        )
+        return
     command = ctx.command
     assert command.name is not None
     found = config.values(command.name, profile)

@@ -85,7 +85,7 @@ def _absolute(words: tuple[str, ...]) -> list[str]:
         is_file = verb.casefold() == "record" and rest[0].casefold() != "off"
         is_model = verb.casefold() == "model" and name.suffix == ".tflite"
         if is_file or is_model:
-            return [verb, str(Path.cwd() / name)]
+            return [verb, str(name if name.is_absolute() else Path.cwd() / name)]
     return [*words]
 
 

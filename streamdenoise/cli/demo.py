@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["demo"]
 
+_FOLDER: Final = "demo-output"
+
 
 @click.command(short_help="Hear and see it work, without files or sound card.")
 @click.argument("file", required=False, type=click.Path(path_type=Path))
@@ -33,10 +35,15 @@ __all__ = ["demo"]
     "-o",
     "--output",
     metavar="FOLDER",
-    default="demo-output",
+    default=_FOLDER,
     show_default=True,
     type=click.Path(path_type=Path),
     help="Where the sounds and the picture go.",
+)
+@click.option(
+    "--force",
+    is_flag=True,
+    help=f"Replace what is there already; in {_FOLDER} that is always so.",
 )
 @settings_options
 @model_option
@@ -44,6 +51,7 @@ __all__ = ["demo"]
 def demo(
     file: Path | None,
     output: Path,
+    force: bool,
     strength: float | None,
     mix: float,
     removed: bool,
@@ -59,7 +67,14 @@ def demo(
 
     settings = settings_from(strength, mix, removed)
     with stop_on_sigterm(), Progress("cleaning") as progress:
-        done = run_demo(file, output, load_any(model), settings, progress)
+        done = run_demo(
+            file,
+            output,
+            load_any(model),
+            settings,
+            progress,
+            force=force or output == Path(_FOLDER),
+        )
     for note in done.result.notes:
         warn(f"{shown(done.before)}: {note}")
     if as_json:

@@ -24,6 +24,7 @@ from .common import (
     settings_from,
     settings_options,
     stop_on_sigterm,
+    unless_closed,
     warn,
     write,
 )
@@ -31,9 +32,10 @@ from .common import (
 if TYPE_CHECKING:
     from ..batch.cluster import Cluster
     from ..batch.collect import Collected
+    from ..batch.page import BatchReport
     from ..batch.plan import Job
     from ..batch.remote import Remote
-    from ..batch.run import Batch, Options, Outcome
+    from ..batch.run import Batch, Outcome
 
 __all__ = ["file"]
 
@@ -109,7 +111,11 @@ def _loudness(
     default=False,
     help="Stop at the first failure, or do the others.  [default: keep going]",
 )
-@click.option("--force", is_flag=True, help="Replace files that exist already.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Replace files that exist already; with --resume all but those that are done.",
+)
 @click.option("--plot", is_flag=True, help="Draw each result, into NAME.EXT.png.")
 @click.option(
     "--report",
@@ -161,11 +167,11 @@ def file(
     from ..batch.run import Batch, Options
 
     collected = _collect(inputs, output, recursive, null)
-    several = len(inputs) > 1 or len(collected.found) > 1 or "-" in inputs
-    into_folder = _into_folder(output, several, inputs)
+    several = len(inputs) > 1 or collected.many
+    into_folder = _into_folder(output, several)
     planned = make_jobs(collected.found, output, into_folder=into_folder)
     if report is not None:
-        _check_report(report, planned, force=force or resume)
+        _check_report(report, planned, force=force, resume=resume)
     options = Options(
         settings_from(strength, mix, removed),
         model,
@@ -192,8 +198,12 @@ def file(
         if dry_run:
             _tell_plan(batch, as_json)
             return
-        view = _View(planned, progress, as_json)
-        code = view.run(batch, report, options)
+        page = None
+        if report is not None:
+            from ..batch.page import BatchReport
+
+            page = BatchReport(report, options, root=planned[0].root, resume=resume)
+        code = _View(planned, progress, as_json).run(batch, page)
     if code:
         raise click.exceptions.Exit(code)
 
@@ -245,7 +255,7 @@ def _cluster(address: str | None, jobs: int, split: float) -> Cluster | None:
     return Cluster(address, workers=jobs or os.cpu_count() or 1, split=split)
 
 
-def _into_folder(output: str | None, several: bool, inputs: tuple[str, ...]) -> bool:
+def _into_folder(output: str | None, several: bool) -> bool:
     """Tell whether ``-o`` means a folder."""
     if output is None:
         return False
@@ -253,18 +263,21 @@ def _into_folder(output: str | None, several: bool, inputs: tuple[str, ...]) -> 
         return True
     if is_remote(output):
         return "/" not in output.split("://", 1)[1]
-    return os.path.isdir(output) or any(map(os.path.isdir, inputs))  # noqa: PTH112
+    return os.path.isdir(output)  # noqa: PTH112
 
 
-def _check_report(report: Path, planned: list[Job], *, force: bool) -> None:
+def _check_report(
+    report: Path, planned: list[Job], *, force: bool, resume: bool
+) -> None:
     from ..audio.file import check_target
+    from ..batch.page import is_batch_report
     from ..batch.plan import PlanError
 
     own = str(report.absolute())
     names = (name for job in planned for name in (job.source, job.target))
     if any(own == str(Path(name).absolute()) for name in names):
         raise PlanError(f"--report {shown(report)} is one of the sound files")
-    check_target(report, force=force)
+    check_target(report, force=force or (resume and is_batch_report(report)))
 
 
 def _tell_plan(batch: Batch, as_json: bool) -> None:
@@ -294,7 +307,10 @@ def _line(value: dict[str, Any]) -> None:
 
 
 class _View:
-    """Prints outcomes as they come, and what they add up to."""
+    """Prints outcomes as they come, and what they add up to.
+
+    A reader that has gone away, such as ``head``, ends the printing, not the work.
+    """
 
     def __init__(
         self, planned: list[Job], progress: BatchProgress, as_json: bool
@@ -303,26 +319,24 @@ class _View:
         self._failures: list[tuple[str, str]] = []
         self._code = 0
 
-    def run(self, batch: Batch, report: Path | None, options: Options) -> int:
+    def run(self, batch: Batch, page: BatchReport | None) -> int:
         """Work through a batch; return the exit code."""
-        with contextlib.ExitStack() as stack:
-            page = None
-            if report is not None:
-                from ..batch.page import BatchReport
-
-                page = stack.enter_context(BatchReport(report, options))
+        with page or contextlib.nullcontext():
             stopped = self._outcomes(batch, page)
-        self._sum_up(batch.stopped or stopped)
-        if report is not None and not self._json:
-            write(f"report: {shown(report)}")
+        with unless_closed():
+            self._sum_up(batch.stopped or stopped)
+            if page is not None and not self._json:
+                write(f"report: {shown(page.path)}")
         return self._code
 
-    def _outcomes(self, batch: Batch, page: Any) -> str:
+    def _outcomes(self, batch: Batch, page: BatchReport | None) -> str:
         try:
             with contextlib.closing(batch.run()) as outcomes:
                 for outcome in outcomes:
                     self._progress.finish(outcome)
-                    self._tell(outcome)
+                    self._count(outcome)
+                    with unless_closed():
+                        self._tell(outcome)
                     if page is not None and outcome.status != "failed":
                         page.add(outcome)
         except KeyboardInterrupt:
@@ -339,13 +353,16 @@ class _View:
             return str(error)
         return ""
 
+    def _count(self, outcome: Outcome) -> None:
+        if outcome.status == "failed":
+            self._failures.append((shown(outcome.job.source), outcome.error))
+            one = len(self._planned) == 1
+            self._code = outcome.exit_code if one else EXIT_INPUT
+
     def _tell(self, outcome: Outcome) -> None:
         name = shown(outcome.job.source)
         if outcome.status == "failed":
             fail(outcome.error)
-            self._failures.append((name, outcome.error))
-            one = len(self._planned) == 1
-            self._code = outcome.exit_code if one else EXIT_INPUT
             if self._json:
                 _line({"status": "failed", "input": name, "error": outcome.error})
             return

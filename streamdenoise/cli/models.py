@@ -107,7 +107,8 @@ def _size(manifest: Manifest, card: ModelCard) -> int | None:
     help="Steps of each long run.",
 )
 @json_option
-def check(model: str, steps: int, as_json: bool) -> None:
+@click.pass_context
+def check(ctx: click.Context, model: str, steps: int, as_json: bool) -> None:
     """Check that a model keeps the contract and is safe to run for months.
 
     Signatures, shapes and states; finite output on anything; no growth over many
@@ -116,6 +117,8 @@ def check(model: str, steps: int, as_json: bool) -> None:
     from ..model import load_model
     from ..modelcheck import check_model
 
+    if ctx.parent is not None:  # models --json check MODEL
+        as_json = as_json or bool(ctx.parent.params.get("as_json"))
     loaded = load_model(model)
     results = []
     with Progress("checking") as progress:

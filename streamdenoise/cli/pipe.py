@@ -19,8 +19,18 @@ __all__ = ["pipe"]
 
 
 @click.command(short_help="Denoise a stream from standard input to standard output.")
-@click.option("--rate", type=int, metavar="R", help="Samples per second.  [16000]")
-@click.option("--channels", type=int, metavar="C", help="Number of channels.  [1]")
+@click.option(
+    "--rate",
+    type=click.IntRange(8_000, 192_000),
+    metavar="HZ",
+    help="Samples per second.  [16000]",
+)
+@click.option(
+    "--channels",
+    type=click.IntRange(1, 32),
+    metavar="C",
+    help="Number of channels.  [1]",
+)
 @click.option(
     "--format",
     "sample_format",
@@ -51,7 +61,6 @@ def pipe(
     streamdenoise pipe --rate 48000 --channels 2 --format f32le < in.raw > out.raw
     """  # noqa: D301
     settings = settings_from(strength, mix, removed)
-    _check_options(rate, channels)
     source: BinaryIO = sys.stdin.buffer
     sink: BinaryIO = sys.stdout.buffer
     hint = "such as: arecord -f S16_LE -r 16000 | streamdenoise pipe | aplay"
@@ -76,14 +85,3 @@ def pipe(
         link_channels=link_channels,
         warn=warn,
     )
-
-
-def _check_options(rate: int | None, channels: int | None) -> None:
-    from ..constants import MAX_RATE, MIN_RATE
-
-    if rate is not None and not MIN_RATE <= rate <= MAX_RATE:
-        raise click.BadParameter(
-            f"{rate} Hz; give {MIN_RATE} to {MAX_RATE}", param_hint="--rate"
-        )
-    if channels is not None and not 1 <= channels <= 32:
-        raise click.BadParameter(f"{channels}; give 1 to 32", param_hint="--channels")

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["service"]
 
+_PATHS = ("record", "model")
+"""Flags of live whose value may be a path."""
+
 
 def _profile_name(
     ctx: click.Context, param: click.Parameter, value: str | None
@@ -44,6 +47,9 @@ def service() -> None:
     The flags come from the config file (streamdenoise config); it is started again
     when it fails, and may not do more than it needs. Control it with streamdenoise
     ctl, and read what it says with: journalctl --user -u streamdenoise
+
+    It writes recordings to ~/Recordings, to /tmp, and to the folder of the key record.
+    Where the file of that key is there already, the name gets the time.
 
     \b
     streamdenoise config init
@@ -79,35 +85,59 @@ def install_command(profile: str | None, no_start: bool, only_print: bool) -> No
 
 def _writable(profile: str | None) -> list[Path]:
     """Check the flags it would run with; return the folders that they write to."""
-    from ..config import ConfigError
     from ..errors import StreamDenoiseError
-    from .configured import open_config
+    from .configured import config_for, live_values
 
-    config = open_config()
+    config = config_for(profile)
     if config is None:
-        if profile is not None:
-            raise ConfigError(
-                f"there is no profile '{shown(profile)}', for there is no config file; "
-                "begin with: streamdenoise config init"
-            )
         return []
-    found = config.values("live", profile)
+    found, where = live_values(config, profile), shown(config.path)
     for key in ("duration", "json"):
         if key in found and found[key].value:
             raise StreamDenoiseError(
                 f"a service runs without end and without a screen: take {key} out of "
-                f"{shown(config.path)}"
+                f"{where}"
             )
-    record = found.get("record")
-    if record is None:
+    paths = {key: Path(str(found[key].value)) for key in _PATHS if key in found}
+    if "model" in paths and paths["model"].suffix != ".tflite":
+        del paths["model"]  # a name
+    for key, path in paths.items():
+        if not path.expanduser().is_absolute():
+            raise StreamDenoiseError(
+                f"a service does not run in your folder: give {key} a whole path in "
+                f"{where}, such as {shown(Path.home() / path)}"
+            )
+    if "record" not in paths:
         return []
-    target = Path(str(record.value)).expanduser()
-    if not target.is_absolute():
+    folder = paths["record"].expanduser().parent
+    if not folder.is_dir():
         raise StreamDenoiseError(
-            f"a service has no folder of its own: give record a whole path in "
-            f"{shown(config.path)}, such as {shown(Path.home() / target)}"
+            f"there is no folder {shown(folder)}, where {where} has the service "
+            f"record; make it with: mkdir -p {shown(folder)}"
         )
-    return [target.parent]
+    return [folder]
+
+
+@service.command("run", hidden=True)
+@_profile_option
+def run_command(profile: str | None) -> None:
+    """Run live as the unit does; each start has a recording of its own."""
+    from ..service import fresh_name
+    from .configured import config_for, configurable, live_values
+    from .live import live
+
+    words = ["--no-view"]
+    if profile is not None:
+        words += ["--profile", profile]
+    config = config_for(profile)
+    if config is not None:
+        record = live_values(config, profile).get("record")
+        if record is not None:
+            target = Path(str(record.value)).expanduser()
+            words += ["--record", str(fresh_name(target))]
+    root = click.get_current_context().find_root()
+    with configurable(live).make_context("live", words, parent=root) as ctx:
+        live.invoke(ctx)
 
 
 @service.command("remove", short_help="Stop and remove it.")

@@ -1,6 +1,6 @@
 """Speaking to a running session from another program: finding its socket, asking it.
 
-A session has a Unix domain socket in the user's runtime folder; see `ctlsocket` for
+A session has a Unix domain socket in the user's runtime folder; see `server` for
 its side. One connection carries one line of words there and one line of JSON back.
 """
 
@@ -42,6 +42,7 @@ NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.]{0,31}")
 INCOMING: Final = "incoming"
 """In the name of a session that carries what others say."""
 
+_RUN: Final = Path("/run/user")
 _FILE = re.compile(rf"(?P<name>{NAME.pattern})-(?P<pid>\d+)\.sock")
 
 
@@ -73,22 +74,21 @@ def runtime_folder(*, make: bool = False) -> Path:
         If it cannot be made, or belongs to somebody else.
     """
     base = os.environ.get("XDG_RUNTIME_DIR")
-    if base and Path(base).is_dir():
+    # After `su` it may be that of another user.
+    if base and Path(base).is_dir() and os.access(base, os.W_OK | os.X_OK):
         folder = Path(base) / "streamdenoise"
     else:
-        user = os.getuid() if hasattr(os, "getuid") else 0
-        folder = Path(tempfile.gettempdir()) / f"streamdenoise-{user}"
+        folder = _shared_place()
     if not make:
         return folder
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.lstat()
-        if stat.S_ISLNK(found.st_mode) or found.st_uid != os.getuid():
+        if not _is_own(folder):
             raise StreamDenoiseError(
                 f"the folder for control sockets, {shown(folder)}, belongs to somebody "
                 "else; set XDG_RUNTIME_DIR to a folder of yours"
             )
-        if found.st_mode & 0o077:
+        if folder.lstat().st_mode & 0o077:
             folder.chmod(0o700)
     except OSError as error:
         raise StreamDenoiseError(
@@ -96,6 +96,38 @@ def runtime_folder(*, make: bool = False) -> Path:
             f"({error.strerror}); set XDG_RUNTIME_DIR to a folder of yours"
         ) from error
     return folder
+
+
+def _shared_place() -> Path:
+    """Return the folder of this user where all users may make folders."""
+    return Path(tempfile.gettempdir()) / f"streamdenoise-{_user()}"
+
+
+def _user() -> int:
+    return os.getuid() if hasattr(os, "getuid") else 0
+
+
+def _is_own(folder: Path) -> bool:
+    """Whether it is no link, and belongs to this user."""
+    found = folder.lstat()
+    return not stat.S_ISLNK(found.st_mode) and found.st_uid == _user()
+
+
+def _folders() -> list[Path]:
+    """Return where sessions of this user may have sockets.
+
+    Without the variable, as from ``cron`` or ``su``, that is where systemd has the
+    folder of the user's services and desktop as well.
+    """
+    folder, shared = runtime_folder(), _shared_place()
+    if folder != shared:
+        return [folder]
+    found = [_RUN / str(_user()) / "streamdenoise"]
+    with contextlib.suppress(OSError):
+        # Anybody could have made it there, to hear what we say.
+        if _is_own(shared):
+            found.append(shared)
+    return found
 
 
 @dataclass(frozen=True)
@@ -146,17 +178,21 @@ def peers(folder: Path | None = None) -> list[Peer]:
     The other direction of a call (``live --also-incoming``) comes behind all others:
     who names no session means the own voice.
     """
-    folder = runtime_folder() if folder is None else folder
     found = []
-    with contextlib.suppress(OSError):
-        for path in folder.iterdir():
-            match = _FILE.fullmatch(path.name)
-            with contextlib.suppress(OSError):
-                known = path.lstat()
-                if match and stat.S_ISSOCK(known.st_mode):
-                    pid = int(match["pid"])
-                    found.append(Peer(match["name"], pid, path, known.st_mtime))
+    for place in _folders() if folder is None else [folder]:
+        with contextlib.suppress(OSError):
+            found += [peer for path in place.iterdir() if (peer := _peer(path))]
     return sorted(found, key=lambda peer: (INCOMING in peer.name, -peer.since))
+
+
+def _peer(path: Path) -> Peer | None:
+    """Return the session whose socket this is; None if it is none."""
+    match = _FILE.fullmatch(path.name)
+    with contextlib.suppress(OSError):
+        known = path.lstat()
+        if match and stat.S_ISSOCK(known.st_mode):
+            return Peer(match["name"], int(match["pid"]), path, known.st_mtime)
+    return None
 
 
 def request(
@@ -172,7 +208,7 @@ def request(
     Parameters
     ----------
     words
-        A command; see `control`.
+        A command; see `commands`.
     pid, name
         Choose among several; by default the one that began last.
     timeout
@@ -223,7 +259,7 @@ def _ask(sock: socket.socket, peer: Peer, words: Sequence[str]) -> dict[str, Any
 def _silent(peer: Peer, why: str) -> StreamDenoiseError:
     return StreamDenoiseError(
         f"the session {peer.name} (process {peer.pid}) does not answer ({why}); is it "
-        f"stopped? End it with: kill {peer.pid}"
+        f"stopped? Let it go on with: kill -CONT {peer.pid}"
     )
 
 

@@ -188,7 +188,7 @@ class Controls:
         Returns the names of the models that can run live, for ``model next``.
     folder
         Where recordings without a name go; by default the working folder, or the
-        home folder if that cannot be written.
+        home folder if that has gone or cannot be written.
     """
 
     def __init__(
@@ -281,13 +281,19 @@ class Controls:
                 f"{shown(path)} is there already, and a recording replaces nothing; "
                 "give another name"
             )
+        if path.parent.is_dir() and not os.access(path.parent, os.W_OK):
+            raise StreamDenoiseError(
+                f"this session may not write to {shown(path.parent)}; name a file in "
+                f"another folder, such as {shown(self._new_name().parent)}"
+            )
         session.record(path)
         return f"recording to {shown(path)}"
 
     def _new_name(self) -> Path:
-        folder = self._folder or Path.cwd()
-        if not os.access(folder, os.W_OK):
-            folder = Path.home()
+        folder = Path.home()
+        with contextlib.suppress(OSError):  # the working folder may have been removed
+            wanted = self._folder or Path.cwd()
+            folder = wanted if os.access(wanted, os.W_OK) else folder
         return folder / time.strftime("streamdenoise-%Y-%m-%d-%H%M%S.wav")
 
     def _model(self, value: object) -> str:

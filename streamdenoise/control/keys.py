@@ -33,7 +33,7 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "n": ("model", "next"),
     "q": ("stop",),
 }
-"""The words of `control` that a key stands for."""
+"""The words of `commands` that a key stands for."""
 
 HELP: Final = (
     ("b", "bypass", "the input as it is, with the same delay"),

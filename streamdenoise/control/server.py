@@ -4,7 +4,7 @@ A Unix domain socket in the user's runtime folder, one for each running session,
 its owner only. One connection carries one line of words there and one line of JSON
 back. `ControlServer.poll` is called by the main thread between two looks at the
 counters: it never waits, and reads, holds and answers a bounded amount, so that nothing
-that comes in through the socket can reach the sound. `ctlclient` is the other side.
+that comes in through the socket can reach the sound. `client` is the other side.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ def will_work(checks: list[Check]) -> bool:
 
 
 def as_dict(checks: list[Check], loop: dict[str, Any] | None) -> dict[str, Any]:
-    """Return what a bug report needs in plain types, without names of people."""
+    """Return what a bug report needs in plain types; names are taken out by `clean`."""
     from .. import __version__
 
     return {

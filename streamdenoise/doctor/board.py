@@ -114,7 +114,8 @@ def heat(root: Path = _ROOT) -> Check:
     if hottest is None and bits is None:
         return Check(name, "skip", "this machine does not say")
     if now or since or (hottest or 0.0) > _HOT:
-        fix = "cool it (heat sink, fan, air around it), then: vcgencmd measure_temp"
+        look = "vcgencmd measure_temp" if bits is not None else "streamdenoise doctor"
+        fix = f"cool it (heat sink, fan, air around it), then: {look}"
         return Check(name, "warn", ", ".join(said), fix, details)
     if bits is not None:
         said.append("never slowed down")
@@ -137,8 +138,9 @@ def governor(root: Path = _ROOT) -> Check:
     driver = _read(folder / "cpu0/cpufreq/scaling_driver")
     details = {"governors": found, "driver": driver}
     said = f"{', '.join(found)} ({driver or 'driver unknown'})"
-    # With these drivers powersave is no fixed clock but the normal, quick regulation.
-    regulated = driver in ("intel_pstate", "amd-pstate-epp", "amd-pstate")
+    # With these drivers powersave is no fixed clock but the normal, quick regulation;
+    # amd-pstate alone has the governors that all have.
+    regulated = driver in ("intel_pstate", "amd-pstate-epp")
     if "powersave" in found and not regulated:
         fix = (
             "echo performance | sudo tee "

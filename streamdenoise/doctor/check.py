@@ -59,9 +59,10 @@ def redacted(check: Check) -> Check:
 
 
 def clean(value: Any) -> Any:
-    """Return text, or texts in dicts and lists, without names of people.
+    """Return text, or texts in dicts and lists, without names that are known here.
 
-    Devices are often called after their owner: ``Ann's AirPods``.
+    Those are user, host and home; and an owner with an apostrophe, for devices are
+    often called so: ``Ann's AirPods``. Other names cannot be told from words.
     """
     if isinstance(value, dict):
         return {key: clean(item) for key, item in value.items()}

@@ -57,7 +57,6 @@ def interpreter(bits: int | None = None) -> Check:
     """
     from ..runtime import find_interpreter
 
-    small = (bits or (64 if sys.maxsize > 2**32 else 32)) == 32
     try:
         package, _ = find_interpreter()
     except RuntimeMissingError as error:
@@ -66,7 +65,7 @@ def interpreter(bits: int | None = None) -> Check:
             "fail",
             "no TFLite interpreter is installed",
             'pip install "tflite-runtime==2.14.0" "numpy<2"'
-            if small
+            if _is_small(bits)
             else "pip install ai-edge-litert",
             {"error": str(error)},
         )
@@ -75,6 +74,10 @@ def interpreter(bits: int | None = None) -> Check:
     return Check(
         "runtime", "ok", f"{name} {number}", details={"name": name, "version": number}
     )
+
+
+def _is_small(bits: int | None) -> bool:
+    return (bits or (64 if sys.maxsize > 2**32 else 32)) == 32
 
 
 def portaudio() -> Check:
@@ -95,16 +98,26 @@ def portaudio() -> Check:
     )
 
 
-def files() -> Check:
-    """Look for libsndfile, which reads and writes files, recordings among them."""
+def files(bits: int | None = None) -> Check:
+    """Look for libsndfile, which reads and writes files, recordings among them.
+
+    Parameters
+    ----------
+    bits
+        Of the system; by default of this Python.
+    """
     try:
         import soundfile
     except (ImportError, OSError) as error:
+        # For 32-bit boards there is no wheel that brings the library.
+        bare = _is_small(bits) and not isinstance(error, ImportError)
         return Check(
             "libsndfile",
             "warn",
             f"missing ({error}): live works, --record and the command file do not",
-            "pip install --force-reinstall soundfile",
+            "sudo apt install libsndfile1"
+            if bare
+            else "pip install --force-reinstall soundfile",
         )
     library = soundfile.__libsndfile_version__
     return Check(
@@ -130,10 +143,14 @@ def models(wanted: str | Path | None = None, folder: Path | None = None) -> Chec
 
     fix = "pip install --force-reinstall streamdenoise"
     try:
-        path, card = find_model(wanted, folder)
         manifest = Manifest.read(folder or models_folder())
     except ModelError as error:
         return Check("models", "fail", str(error), fix)
+    try:
+        path, card = find_model(wanted, folder)
+    except ModelError as error:
+        other = fix if wanted is None else "choose another: streamdenoise models"
+        return Check("models", "fail", str(error), other)
     states = {
         name: _state(manifest.folder / each.file, each.sha256)
         for name, each in manifest.models.items()

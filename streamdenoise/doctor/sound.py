@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,10 +13,12 @@ from .check import Check
 
 if TYPE_CHECKING:
     from ..live.devices import Device, Kind
+    from ..virtual.parts import Found
 
 __all__ = ["default_source", "devices", "left_overs", "server"]
 
 _CARDS = Path("/proc/asound/cards")
+_NOT_ASKED = "no sound server that can be asked"
 _NATIVE = {"darwin": "Core Audio", "win32": "Windows audio"}
 
 
@@ -28,6 +32,16 @@ def server(cards: Path = _CARDS) -> Check:
     try:
         found = pactl.server()
     except DeviceError as error:
+        if shutil.which("pactl") is None:
+            # Which is no sign that none runs: live reaches it without this program.
+            return Check(
+                name,
+                "warn",
+                "cannot be asked without the program pactl: live may work, virtual-mic "
+                "does not",
+                str(error).rpartition("; ")[2],
+                {"kind": "unknown"},
+            )
         if _has_card(cards):
             return Check(
                 name,
@@ -72,9 +86,9 @@ def default_source() -> Check:
                 "connect a microphone, or choose one: pactl list short sources; pactl "
                 "set-default-source NAME",
             )
-        muted = "yes" in pactl.run("get-source-mute", wanted)
+        muted = _muted(wanted)
     except DeviceError:
-        return Check(name, "skip", "no sound server to ask")
+        return Check(name, "skip", _NOT_ASKED)
     details = {"name": found.name, "description": found.description, "muted": muted}
     choose = "pactl list short sources; pactl set-default-source NAME"
     if is_ours(found):
@@ -87,6 +101,16 @@ def default_source() -> Check:
         said = f"'{found.description}' is what a loudspeaker plays, no microphone"
         return Check(name, "warn", said, choose, details)
     return Check(name, "ok", found.description, details=details)
+
+
+def _muted(source: str) -> bool | None:
+    """Whether a source is muted; None where the server cannot tell."""
+    from ..virtual import pactl
+
+    try:
+        return "yes" in pactl.run("get-source-mute", source)
+    except pactl.RefusedError:  # before PulseAudio 15
+        return None
 
 
 def devices(kind: Kind, wanted: str | int | None = None) -> Check:
@@ -149,12 +173,23 @@ def left_overs() -> Check:
     try:
         found = find_all()
     except DeviceError:
-        return Check(name, "skip", "no sound server to ask")
+        return Check(name, "skip", _NOT_ASKED)
     details = {each.name: each.state for each in found}
     bad = [each for each in found if each.state in ("left over", "broken")]
     if bad:
         said = ", ".join(f"{each.name} is {each.state}" for each in bad)
-        fix = "streamdenoise virtual-mic remove --all"
-        return Check(name, "warn", said, fix, details)
+        return Check(name, "warn", said, _removal(bad), details)
     shown = ", ".join(f"{each.name} ({each.state})" for each in found) or "none"
     return Check(name, "ok", shown, details=details)
+
+
+def _removal(bad: Sequence[Found]) -> str:
+    """Return what takes these away, and no microphone of a call that runs."""
+    # The list removes what was left over; what is broken, it only shows.
+    words = ["streamdenoise virtual-mic list"] if any(b.stale for b in bad) else []
+    words += [
+        f"streamdenoise virtual-mic remove --name {each.name}"
+        for each in bad
+        if not each.stale
+    ]
+    return "; ".join(words)

@@ -90,8 +90,10 @@ class Comparison:
     si_sdr
         SI-SDR of B with A as reference, in dB, B moved by `lag`; None as for `lag`.
     picture
-        A PNG of both spectrograms, and of the level of A less that of B over time
-        where their lengths are the same; empty unless it was asked for.
+        A PNG of both spectrograms on the same axes, up to the lower of the highest
+        frequencies and as long as the longer one, and of the level of A less that of
+        B over time where rates and lengths are the same; empty unless it was asked
+        for.
     """
 
     a: Recording
@@ -157,7 +159,7 @@ def compare(a: str | Path, b: str | Path, *, picture: bool = False) -> Compariso
         _bands(sketch_a, sketch_b, one.sample_rate, two.sample_rate),
         lag,
         score,
-        _picture(sketch_a, sketch_b, one, same=same) if picture else b"",
+        _picture((sketch_a, one), (sketch_b, two), same=same) if picture else b"",
     )
 
 
@@ -285,14 +287,27 @@ def _octave(sketch: Sketch, low: float, high: float) -> float:
     return 10.0 * math.log10(float(power[inside].sum()) + _FLOOR)
 
 
-def _picture(a: Sketch, b: Sketch, one: Recording, *, same: bool) -> bytes:
+def _picture(
+    a: tuple[Sketch, Recording], b: tuple[Sketch, Recording], *, same: bool
+) -> bytes:
     from .picture import draw, png
 
     curve = None
     if same:
-        sums = [s.powers().sum(axis=1, dtype=np.float64) + _FLOOR for s in (a, b)]
+        sums = [s.powers().sum(axis=1, dtype=np.float64) + _FLOOR for s, _ in (a, b)]
         size = min(map(len, sums))
         values = 10.0 * np.log10(sums[0][:size] / sums[1][:size])
         curve = ("level A - B", values)
-    panels = [("A", a.levels()), ("B", b.levels())]
-    return png(*draw(panels, one.seconds, a.top_hz, curve))
+    top_hz = min(sketch.top_hz for sketch, _ in (a, b))
+    seconds = max(recording.seconds for _, recording in (a, b))
+    panels = [
+        (name, _cropped(sketch, top_hz))
+        for name, (sketch, _) in zip("AB", (a, b), strict=True)
+    ]
+    spans = [one.seconds / seconds if seconds else 1.0 for _, one in (a, b)]
+    return png(*draw(panels, seconds, top_hz, curve, spans))
+
+
+def _cropped(sketch: Sketch, top_hz: float) -> NDArray[np.float64]:
+    """Return levels up to a frequency; row 0 is the highest."""
+    return sketch.levels()[-(int(top_hz / sketch.bin_hz + 0.5) + 1) :]

@@ -149,6 +149,7 @@ def draw(
     seconds: float,
     top_hz: float,
     curve: tuple[str, NDArray[np.float64]] | None = None,
+    spans: Sequence[float] | None = None,
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Draw spectrograms below each other on one scale of colours.
 
@@ -163,6 +164,9 @@ def draw(
         Highest frequency.
     curve
         Name and values in dB to be drawn over time below, of any length.
+    spans
+        Share of `seconds` that each panel lasts, from its beginning; all of it if not
+        given.
 
     Returns
     -------
@@ -176,9 +180,10 @@ def draw(
     height += _GAP + _CURVE if curve else 0
     canvas = np.full((height, _LEFT + columns + _RIGHT), _BACK, np.uint8)
     y = _TOP
-    for name, levels in panels:
-        fitted = _fit(levels, _PANEL)
-        canvas[y : y + rows, _LEFT : _LEFT + columns] = _colours(fitted, high)
+    for (name, levels), span in zip(panels, spans or [1.0] * count, strict=True):
+        width = max(round(columns * span), 1)
+        fitted = _fit(levels, (rows, width))
+        canvas[y : y + rows, _LEFT : _LEFT + width] = _colours(fitted, high)
         _text(canvas, name, _LEFT + 6, y - 20)
         _frequencies(canvas, y, rows, top_hz)
         y += rows + _GAP
