@@ -232,7 +232,7 @@ def test_what_a_full_bridge_refuses_is_counted() -> None:
     for at in range(10):
         bridge.push(frames(10 * at, 10))
     assert bridge.fill == 30
-    assert (bridge.refused, bridge.refused_frames) == (1, 70)
+    assert (bridge.refused, bridge.dropped, bridge.lost_frames) == (1, 0, 70)
 
 
 def test_any_block_size_while_it_steers(rng: np.random.Generator) -> None:

@@ -180,6 +180,24 @@ def test_writes_where_it_is_told(rng: np.random.Generator) -> None:
     np.testing.assert_array_equal(x, expected)
 
 
+@pytest.mark.parametrize("block", [32, 64, 96, 128, 256, 384])
+@pytest.mark.parametrize("hops", [1, 1.25, 1.5, 2])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_the_end_is_whole_whatever_block_was_promised(
+    rng: np.random.Generator, block: int, hops: float, channels: int
+) -> None:
+    """`flush` gives the last samples although they are no multiple of the block."""
+    x = noise(rng, 768 * 4, channels)
+    model = IdentityModel(synthesis_hops=hops)
+    denoiser = Denoiser(model, 16000, channels, block=block)
+    lag = denoiser.latency_samples
+    out = [denoiser.process(x[i : i + block]) for i in range(0, len(x), block)]
+    end = denoiser.flush().reshape(-1, channels)
+    y = np.concatenate([*out, end])
+    assert len(end) == lag
+    np.testing.assert_allclose(y[lag:], x, atol=1e-6)
+
+
 # State
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import time
@@ -12,7 +13,8 @@ import pytest
 import soundfile
 
 from streamdenoise import denoise, load_model
-from streamdenoise.errors import DeviceError
+from streamdenoise.control.client import NAME, request
+from streamdenoise.errors import DeviceError, StreamDenoiseError
 from streamdenoise.virtual import pactl
 from streamdenoise.virtual.incoming import Incoming
 from streamdenoise.virtual.parts import find_all
@@ -97,6 +99,50 @@ def test_it_says_once_why_it_ended(server: PulseServer) -> None:
         incoming.check(said.append)
     assert len(said) == 1
     assert "no-such-model" in said[0]
+
+
+def test_it_comes_back(server: PulseServer, model_path: Path) -> None:
+    """A loudspeaker that a new server does not know is made anew, and heard again."""
+    pactl.run("set-default-sink", "ear")
+    said: list[str] = []
+    words = ["--model", str(model_path), "--rate", str(RATE), "--latency", "0.06"]
+    with Incoming(arguments=words) as incoming:
+        assert wait_for(answers), "the second live does not run"
+        incoming.restore(said.append)
+        assert said == []
+        find_all()[0].remove()
+        incoming.restore(said.append)
+        assert [(f.kind, f.state) for f in find_all()] == [("loudspeaker", "live")]
+        assert len(said) == 1 and "it is back" in said[0]
+        assert pactl.server().default_sink == "ear"
+        assert wait_for(listens), "the second live does not listen to it"
+        incoming.check(said.append)
+        incoming.restore(said.append)
+    assert len(said) == 1
+    assert find_all() == []
+
+
+def answers() -> bool:
+    """Whether the second live runs, with its streams started, not merely open."""
+    with contextlib.suppress(StreamDenoiseError):
+        return bool(request(["status"], name="incoming").get("ok"))
+    return False
+
+
+def listens() -> bool:
+    """Whether the second live records what the loudspeaker plays."""
+    sources = {e.index: e.name for e in pactl.entries("sources")}
+    names = {sources.get(e.attached or 0) for e in pactl.entries("source-outputs")}
+    return "streamdenoise-incoming.monitor" in names
+
+
+@pytest.mark.parametrize("name", ["Desk", "a" * 22 + "-mic", "x" * 60, "Ann's mic"])
+def test_the_second_live_has_a_name_that_it_takes(
+    server: PulseServer, name: str
+) -> None:
+    """However long the name of the loudspeaker is, `live --name` accepts the other."""
+    with Incoming(name, ["--model", "no-such-model"]) as incoming:
+        assert NAME.fullmatch(incoming.control_name)
 
 
 def test_it_ends_with_its_parent(server: PulseServer, model_path: Path) -> None:

@@ -241,6 +241,15 @@ def test_a_mono_device_feeds_a_stereo_stream(rng: np.random.Generator) -> None:
     np.testing.assert_array_equal(y[128:, :1], by_file(x, 16_000)[:-128])
 
 
+def test_channels_that_the_device_lacks_are_silent(rng: np.random.Generator) -> None:
+    """Two microphones stay two: neither is dropped, neither is heard thrice."""
+    core = make(channels=4)
+    x = noisy(rng, 128 * 20, 2)
+    y = drive(core, x, always(128), out_channels=4)
+    np.testing.assert_array_equal(y[128:, :2], by_file(x, 16_000)[:-128])
+    assert not y[:, 2:].any()
+
+
 @pytest.mark.parametrize("steering", [False, True])
 def test_the_callback_takes_no_memory_that_grows(
     rng: np.random.Generator, steering: bool
@@ -336,6 +345,79 @@ def test_a_new_model_is_primed_and_faded_in(rng: np.random.Generator) -> None:
     np.testing.assert_array_equal(out[:start], expected[:start])
     half = 0.5 * x[start : -2 * hop]
     np.testing.assert_allclose(out[start + hop : -hop], half, atol=1e-6)
+
+
+def test_the_last_of_many_new_models_is_heard(rng: np.random.Generator) -> None:
+    """Changes in quick succession: each fade is finished, none jumps, the last stays.
+
+    Those that are asked for while one takes over wait, and only the newest has a turn.
+    """
+    hop = 128
+    tone = np.sin(2 * np.pi * 440 * np.arange(hop * 300) / 16_000)
+    x = (0.3 * tone).astype(np.float32)[:, None]
+    core = make(model=IdentityModel())
+    first, second, third = (
+        Denoiser(GainModel(gain, name=str(gain)), 16_000, 1, block=hop)
+        for gain in (0.75, 0.5, 0.25)
+    )
+    y = [drive(core, x[: 20 * hop], always(hop))]
+    core.succeed(first)
+    y.append(drive(core, x[20 * hop : 30 * hop], always(hop)))
+    core.succeed(second)
+    core.succeed(third)
+    core.settings = Settings(mix=0.5)
+    assert core.model_name == "0.25"
+    y.append(drive(core, x[30 * hop : 80 * hop], always(hop)))
+    assert core.denoiser is first and core.succeeding
+    y.append(drive(core, x[80 * hop :], always(hop)))
+    assert core.denoiser is third and not core.succeeding
+    assert core.settings == third.settings == Settings(mix=0.5)
+    out = np.concatenate(y)
+    step = 0.3 * 2 * np.pi * 440 / 16_000
+    assert np.abs(np.diff(out[2 * hop :, 0])).max() < 1.2 * step
+    # Half of the input, and half of what a quarter of it is.
+    assert np.abs(out[-20 * hop :]).max() == pytest.approx(0.3 * 0.625, rel=0.01)
+
+
+def test_a_model_asked_for_while_another_fades_in_is_not_lost(
+    rng: np.random.Generator,
+) -> None:
+    """Whatever moment between two blocks the order comes at, it is followed."""
+    hop = 128
+    x = noisy(rng, hop * 120)
+    prime = -(-int(PRIME_SECONDS * 16_000) // hop)
+    for at in range(prime - 2, prime + 4):
+        core = make(model=IdentityModel())
+        one, two = (Denoiser(GainModel(g), 16_000, 1, block=hop) for g in (0.75, 0.5))
+        core.succeed(one)
+        drive(core, x[: at * hop], always(hop))
+        core.succeed(two)
+        drive(core, x[at * hop :], always(hop))
+        assert core.denoiser is two and not core.succeeding
+
+
+def test_bad_samples_are_counted_over_a_change_of_model(
+    rng: np.random.Generator,
+) -> None:
+    """The count never goes back, and what two models hear counts once."""
+    hop = 128
+    x = noisy(rng, hop * 100)
+    x[1000:1010] = np.nan
+    x[hop * 55 + 3] = np.inf  # the new model hears it as well, while it is primed
+    x[-5 * hop] = np.nan
+    core = make()
+    drive(core, x[: 50 * hop], always(hop))
+    assert core.bad_samples == 10
+    core.succeed(Denoiser(GainModel(0.5), 16_000, 1, block=hop))
+    seen = []
+    for at in range(50, 100):
+        drive(core, x[at * hop : (at + 1) * hop], always(hop))
+        seen.append(core.bad_samples)
+    assert not core.succeeding
+    assert sorted(set(seen)) == [*seen[:1], 11, 12] and seen == sorted(seen)
+    other = make(48_000)
+    other.inherit(core)
+    assert other.bad_samples == 12
 
 
 def test_a_restart_forgets_the_stream_but_counts_on(rng: np.random.Generator) -> None:

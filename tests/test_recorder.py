@@ -11,6 +11,7 @@ import soundfile
 
 from streamdenoise import OutputError
 from streamdenoise.live.recorder import Recorder
+from streamdenoise.live.ring import Ring
 
 
 def sound(rng: np.random.Generator, count: int, channels: int = 1) -> np.ndarray:
@@ -125,3 +126,15 @@ def test_a_writer_that_cannot_keep_up_is_counted(
         recorder.push(sound(rng, 8_000 * 6))
     assert recorder.lost == 8_000
     assert recorder.written == 8_000 * 5
+
+
+def test_what_is_over_keeps_no_sound(tmp_path: Path, rng: np.random.Generator) -> None:
+    """A recorder that is closed holds no seconds of audio, and takes no more."""
+    with Recorder(tmp_path / "talk.wav", 48_000, 2) as recorder:
+        recorder.push(sound(rng, 1000, 2))
+    recorder.push(sound(rng, 1000, 2))  # the audio thread may be one block late
+    assert recorder.written == 1000
+    assert recorder.lost == 0
+    held = [v for v in vars(recorder).values() if isinstance(v, (np.ndarray, Ring))]
+    assert sum(v.nbytes for v in held if isinstance(v, np.ndarray)) == 0
+    assert not any(isinstance(v, Ring) for v in held)

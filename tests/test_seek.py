@@ -47,6 +47,22 @@ def test_it_climbs_until_it_runs(needs: float) -> None:
     assert seeker.sentence(61) is None
 
 
+def test_a_later_step_is_said_as_well() -> None:
+    """Whoever was told one buffer is told the next one too, each once."""
+    seeker = LatencySeeker("auto")
+    low = live(seeker, 60, needs=0.02)[-1][1]
+    first = seeker.sentence(60)
+    assert first and f"--latency {low:g}" in first
+    seeker.opened(100.0, 0)
+    assert seeker.look(103.0, 1, low)
+    seeker.opened(103.0, 1)
+    assert seeker.sentence(104.0) is None
+    second = seeker.sentence(120.0)
+    assert second and f"--latency {seeker.setting:g}" in second
+    assert first != second
+    assert seeker.sentence(121.0) is None
+
+
 def test_it_gives_up_after_a_few_steps() -> None:
     """Where no buffer helps it stops reopening."""
     seeker = LatencySeeker("auto")

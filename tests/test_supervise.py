@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +20,10 @@ import streamdenoise.live.session as session_module
 import streamdenoise.live.supervise as supervise_module
 from streamdenoise import DeviceError
 from streamdenoise.live.defaults import DefaultWatcher
-from streamdenoise.live.session import LiveOptions, LiveSession
+from streamdenoise.live.devices import list_devices
+from streamdenoise.live.opening import open_streams
+from streamdenoise.live.session import LiveOptions, LiveSession, realtime
+from streamdenoise.live.stream import LiveStream
 from tests.fakes import IdentityModel
 from tests.fakesound import FakeSound, Flags, device
 
@@ -252,6 +258,138 @@ def test_xruns_raise_the_latency(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(live.said) == 1 and "--latency 0.05" in live.said[0]
     assert live.session.summary()["asked_latency"] == 0.05
     assert live.session.summary()["xruns"]["output underflow"] > 0
+
+
+def test_a_longer_buffer_that_is_refused_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever hears nothing is told why, though it was our own step."""
+    monkeypatch.setattr("streamdenoise.live.seek.GRACE_SECONDS", 0.2)
+    refused: list[int] = []
+
+    def refuse(*_: object) -> int | None:
+        if len(sound.opened) == 1 and not refused:
+            refused.append(-9985)
+            return -9985
+        return None
+
+    sound = FakeSound(
+        [CARD],
+        refuse=refuse,
+        flags=lambda call: Flags(output_underflow=call % 50 == 49),
+    )
+    live = Running(sound, latency="auto")
+    live.wait(lambda: len(live.said) >= 2)
+    live.end()
+    assert "did not open again with a longer buffer" in live.said[0]
+    assert "Waiting" in live.said[0]
+    assert "is back" in live.said[1]
+
+
+def test_time_in_which_nothing_ran_is_no_silence() -> None:
+    """After Ctrl-Z and fg a device is not blamed for the blocks of the pause."""
+    running = threading.Event()
+    running.set()
+
+    def flags(call: int) -> Flags:
+        running.wait(5.0)
+        return Flags()
+
+    sound = FakeSound([CARD], flags=flags)
+    said: list[str] = []
+    ticks: list[str] = []
+
+    def tick(status: Any) -> None:
+        ticks.append(status.state)
+        if len(ticks) == 5:
+            running.clear()
+        elif len(ticks) == 7:  # the main thread stands still as well, for long
+            time.sleep(1.5)
+        elif len(ticks) == 8:  # it has looked first; then the device goes on
+            running.set()
+        elif len(ticks) == 20:
+            session.stop()
+
+    with LiveSession(LiveOptions(), sound, said.append) as session:
+        session.run(60.0, tick=tick)
+    assert said == []
+    assert set(ticks) == {"running"}
+    assert len(sound.opened) == 1
+
+
+@pytest.mark.parametrize("code", [-9985, -9996, -9997, -9998])
+def test_attempts_in_vain_leave_nothing_behind(code: int) -> None:
+    """A device may be away for days: no error keeps itself while the collector is off.
+
+    With every error that a device gives at its opening, at one rate or at all.
+    """
+    sound = FakeSound([CARD], refuse=lambda *_: code)
+    card = list_devices(sound)[0]
+
+    def core_for(rate: int) -> LiveStream:
+        raise AssertionError("no device has agreed")
+
+    def attempt() -> None:
+        rates = [48_000, 44_100]
+        with contextlib.suppress(DeviceError):
+            open_streams(sound, card, card, rates, "low", 4, core_for)
+
+    with realtime():
+        attempt()
+        before = len(gc.get_objects())
+        for _ in range(50):
+            attempt()
+        grown = len(gc.get_objects()) - before
+    assert grown < 50
+
+
+def test_what_closed_streams_leave_is_collected_while_none_runs() -> None:
+    """PortAudio's wrapper makes cycles for each stream; waiting clears them away."""
+
+    class Cycle:
+        def __init__(self) -> None:
+            self.me = self
+
+    sound = FakeSound([CARD])
+    live = Running(sound)
+    live.wait(lambda: live.session.core.callbacks > 5)
+    left = weakref.ref(Cycle())
+    assert left() is not None
+    sound.unplug(CARD)
+    live.wait(lambda: len(sound.opened) == 2 and live.state() == "running")
+    assert left() is None
+    live.end()
+
+
+def test_only_what_opened_is_counted() -> None:
+    """`openings` says how often sound could begin, not how often it was tried."""
+    busy = threading.Event()
+    sound = FakeSound([CARD], refuse=lambda *_: -9985 if busy.is_set() else None)
+    live = Running(sound)
+    live.wait(lambda: live.session.core.callbacks > 5)
+    busy.set()
+    sound.unplug(CARD)
+    live.wait(lambda: sound.initialised >= 3)
+    assert live.session.status().openings == 1
+    busy.clear()
+    live.wait(lambda: live.state() == "running")
+    live.end()
+    assert live.session.status().openings == 2
+
+
+@pytest.mark.parametrize(("there", "wanted"), [(1, 4), (2, 4), (4, 4), (4, 2)])
+def test_missing_channels_are_said_once(there: int, wanted: int) -> None:
+    """More microphones than the input has: said at the start, not at each reopening."""
+    card = device("card", there, 2)
+    sound = FakeSound([card])
+    live = Running(sound, channels=wanted)
+    live.wait(lambda: live.session.core.callbacks > 5)
+    sound.unplug(card)
+    live.wait(lambda: len(sound.opened) == 2 and live.state() == "running")
+    live.end()
+    told = [s for s in live.said if "--channels" in s]
+    assert len(told) == (1 < there < wanted)
+    assert all("2 channels" in s and "--channels 2" in s for s in told)
 
 
 def test_headphones_are_advised() -> None:

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ from streamdenoise.virtual.mic import VirtualMic
 from streamdenoise.virtual.owner import Owner
 from streamdenoise.virtual.parts import find_all, remove_stale, slug_of
 from streamdenoise.virtual.recipes import PLATFORMS, recipe
-from tests.pulse import PulseServer, pulse
+from tests.pulse import PulseServer, need_pulse, pulse
 from tests.test_live_pulse import furthest, place, recording
 
 __all__ = ["pulse"]
@@ -371,6 +372,95 @@ def test_it_comes_back(server: PulseServer) -> None:
         mic.check(said.append)
         assert len(said) == 1
     assert find_all() == []
+
+
+@pytest.fixture
+def wrecked(tmp_path: Path) -> Iterator[PulseServer]:
+    """A server of its own, which a test may kill."""
+    need_pulse()
+    server = PulseServer(tmp_path)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def devices_of(server: PulseServer, kind: str) -> list[dict[str, Any]]:
+    """What a server lists, empty while it does not answer."""
+    done = subprocess.run(
+        ["pactl", "--format=json", "list", kind],
+        env=server.env,
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    return json.loads(done.stdout) if done.returncode == 0 else []
+
+
+def runs(server: PulseServer, name: str) -> bool:
+    """Wait until the session of this name plays: only then does it answer."""
+    command = [sys.executable, "-m", "streamdenoise", "ctl", "--name", name, "status"]
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        done = subprocess.run(
+            command, env=server.env, cwd=ROOT, capture_output=True, timeout=60
+        )
+        if done.returncode == 0:
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def play_into(server: PulseServer, wanted: set[str]) -> bool:
+    """Wait until something plays into each of these sinks."""
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        names = {e["index"]: e["name"] for e in devices_of(server, "sinks")}
+        streams = devices_of(server, "sink-inputs")
+        if wanted <= {names.get(stream["sink"], "") for stream in streams}:
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def test_live_goes_on_after_the_server_was_started_again(
+    wrecked: PulseServer, model_path: Path
+) -> None:
+    """Both directions: the new server gets microphone and loudspeaker, and sound."""
+    server = wrecked
+    for name in ("room", "ear"):
+        server.add_sink(name)
+    server.settle()
+    words = ["pactl", "set-default-sink", "ear"]
+    subprocess.run(words, env=server.env, check=True, timeout=20)
+    live = start_live(server, model_path, 60, "--also-incoming", "--no-view")
+    wanted = {"streamdenoise.sink", "ear"}
+    try:
+        # In the moment between opening and starting PortAudio would hang for ever.
+        assert all(runs(server, name) for name in ("live", "incoming"))
+        server.kill()
+        server.start()
+        for name in ("room", "ear"):
+            server.add_sink(name)
+        assert live.stderr is not None
+        said = ""
+        while "sound is back" not in said:
+            line = live.stderr.readline()
+            assert line, said
+            said += line
+        assert play_into(server, wanted), said
+        sources = {e["name"] for e in devices_of(server, "sources")}
+        assert {"streamdenoise.mic", "streamdenoise-incoming.monitor"} <= sources
+        live.send_signal(signal.SIGINT)
+        said += live.communicate(timeout=30)[1]
+    finally:
+        live.kill()
+    assert live.returncode == 0, said
+    assert "Traceback" not in said
+    assert said.count("the virtual microphone 'Denoised microphone' was gone") == 1
+    assert said.count("the virtual loudspeaker 'Denoised loudspeaker' was gone") == 1
+    left = {e["name"] for e in devices_of(server, "sinks")}
+    assert left == {"room", "ear"}
 
 
 def test_without_a_server_it_is_one_sentence(

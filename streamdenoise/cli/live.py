@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..names import shown
+from ..virtual import DEFAULT_NAME
 from .common import (
     completer,
     json_option,
@@ -26,9 +28,7 @@ from .common import (
 if TYPE_CHECKING:
     from ..live.session import LiveSession
 
-__all__ = ["live", "stop_flag", "summary_lines"]
-
-_DEFAULT_MIC = "streamdenoise"
+__all__ = ["live", "session_name", "stop_flag", "summary_lines"]
 
 
 class _LatencyType(click.ParamType):  # type: ignore[type-arg,unused-ignore]
@@ -100,7 +100,7 @@ def _name(ctx: click.Context, param: click.Parameter, value: str | None) -> str 
 @click.option(
     "--virtual-mic",
     is_flag=False,
-    flag_value=_DEFAULT_MIC,
+    flag_value=DEFAULT_NAME,
     metavar="[NAME]",
     help="Play into a microphone that calls and browsers can choose; it is made, and "
     "removed at the end (Linux).",
@@ -194,10 +194,7 @@ def live(
     streamdenoise live --input usb --output pulse
     streamdenoise live --record talk.wav --duration 60
     """  # noqa: D301
-    if virtual_mic is not None and sink is not None:
-        raise click.UsageError(
-            "--virtual-mic is an output already; leave --output out, or --virtual-mic"
-        )
+    sink, virtual_mic = _one_output(ctx, sink, virtual_mic)
     from ..control.view import choose_view
     from ..live.portaudio import quiet_stderr
     from ..notify import Notifier
@@ -210,19 +207,15 @@ def live(
         from ..control.desk import Desk
         from ..live.session import LiveOptions, LiveSession
         from ..virtual import route
+        from ..virtual.devices import VirtualDevices
 
         view = choose_view(plain=plain, none=no_view)
-        mic = incoming = None
+        virtual = stack.enter_context(VirtualDevices(view.sentence))
         if also_incoming:
-            from ..virtual.incoming import Incoming
-
             words = _words_given(ctx, ("model", "strength", "mix", "latency"))
-            incoming = stack.enter_context(Incoming(virtual_mic or _DEFAULT_MIC, words))
+            virtual.add_incoming(virtual_mic, words)
         if virtual_mic is not None:
-            from ..virtual.mic import VirtualMic
-
-            mic = stack.enter_context(VirtualMic.create(virtual_mic))
-            sink = mic.route(view.sentence)
+            sink = virtual.add_mic(virtual_mic)
         options = LiveOptions(
             input=source,
             output=sink,
@@ -240,27 +233,11 @@ def live(
         try:
             with session:
                 say(_headline(session))
-                if mic is not None:
-                    say(f"live: choose the microphone '{mic.description}' in your call")
-                if incoming is not None:
-                    say(
-                        f"live: choose the loudspeaker '{incoming.description}' in "
-                        f"your call; you hear it on '{incoming.output}', and control "
-                        f"it with: streamdenoise ctl --name {incoming.control_name}"
-                    )
-
-                def resumed() -> None:
-                    if mic is not None:
-                        mic.check(view.sentence)
-                    else:
-                        route.follow_environment()
-
-                def always() -> None:
-                    if incoming is not None:
-                        incoming.check(view.sentence)
-
-                name = name or ctx.meta.get("streamdenoise.profile") or "live"
-                with Desk(session, view, name, resumed, always) as desk:
+                for line in virtual.lines():
+                    say(f"live: {line}")
+                name = name or session_name(ctx.meta.get("streamdenoise.profile"))
+                hooks = virtual.resumed, virtual.always, virtual.waiting
+                with Desk(session, view, name, *hooks) as desk:
                     session.run(duration, lambda: bool(stopped), told.following(desk))
         finally:
             summary = session.summary()
@@ -269,6 +246,48 @@ def live(
             else:
                 for line in summary_lines(summary):
                     say(line)
+
+
+def _one_output(
+    ctx: click.Context, sink: str | None, virtual_mic: str | None
+) -> tuple[str | None, str | None]:
+    """Return --output and --virtual-mic, of which one at most can count.
+
+    What is typed wins over the config file, and there the section that wins elsewhere.
+    """
+    if sink is None or virtual_mic is None:
+        return sink, virtual_mic
+    from .configured import open_config
+
+    config, profile = open_config(), ctx.meta.get("streamdenoise.profile")
+    found = {} if config is None else config.values("live", profile)
+    sections = ["", "live", f"profile.{profile}", f"profile.{profile}.live"]
+
+    def rank(name: str, key: str) -> int:
+        source = ctx.get_parameter_source(name)
+        if source is not click.core.ParameterSource.DEFAULT_MAP or key not in found:
+            return len(sections)
+        return sections.index(found[key].section)
+
+    ours, theirs = rank("virtual_mic", "virtual-mic"), rank("sink", "output")
+    if ours == theirs == len(sections):
+        raise click.UsageError(
+            "--virtual-mic is an output already; leave --output out, or --virtual-mic"
+        )
+    if ours == theirs:
+        where = f"in [{shown(sections[ours])}]" if ours else "at the top"
+        raise click.UsageError(
+            f"the config file has both output and virtual-mic {where}, and a virtual "
+            "microphone is an output already; leave one of them out there, or type "
+            "--output or --virtual-mic"
+        )
+    return (None, virtual_mic) if ours > theirs else (sink, None)
+
+
+def session_name(profile: str | None) -> str:
+    """Return a name that ctl takes for a session with a profile, or without one."""
+    name = re.sub(r"[^A-Za-z0-9_.]", "_", profile or "").lstrip("_.")[:32]
+    return name or "live"
 
 
 @contextlib.contextmanager
@@ -353,7 +372,7 @@ def summary_lines(summary: dict[str, Any]) -> list[str]:
     told = advice(
         summary["xruns"],
         summary["seconds"],
-        parts.get("device_in", 0.0),
+        summary.get("device_latency", 0.0),
         summary.get("load", 0.0),
     )
     if told:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..names import shown
+from ..virtual import DEFAULT_NAME
 from ..virtual.recipes import PLATFORMS, recipe, this_platform
 from .common import columns, json_option, print_json, say, write
 
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from ..virtual.parts import Found
 
 __all__ = ["virtual_mic"]
-
-_DEFAULT = "streamdenoise"
 
 
 @click.group(short_help="A microphone for calls that carries the denoised sound.")
@@ -37,7 +36,7 @@ def virtual_mic() -> None:
 @virtual_mic.command()
 @click.option(
     "--name",
-    default=_DEFAULT,
+    default=DEFAULT_NAME,
     show_default=True,
     help="Tells several apart; call programs show it.",
 )
@@ -58,13 +57,13 @@ def create(name: str, rate: int | None, as_json: bool) -> None:
     if as_json:
         print_json(next(f.as_dict() for f in find_all() if f.name == mic.name))
         return
-    flag = "" if mic.name == _DEFAULT else f"={mic.name}"
+    flag = "" if mic.name == DEFAULT_NAME else f"={mic.name}"
     say(f"the microphone is there: {shown(mic.description)}")
     say(f"play into it with: streamdenoise live --virtual-mic{flag}")
 
 
 @virtual_mic.command()
-@click.option("--name", default=_DEFAULT, show_default=True, help="Which one.")
+@click.option("--name", default=DEFAULT_NAME, show_default=True, help="Which one.")
 @click.option("--all", "everything", is_flag=True, help="All that this program made.")
 @json_option
 def remove(name: str, everything: bool, as_json: bool) -> None:

@@ -1,7 +1,9 @@
 """Everything that a person touches while a session runs: keys, socket, view.
 
 `Desk` is called between two looks at the counters, in the thread that runs the session.
-It never waits, so that keys, scripts and screens cannot reach the sound.
+No sound goes through that. Keys, socket and view never wait; what is done when sound
+begins, or while devices are waited for, may ask a sound server, and then they all wait
+for its answer: a moment, or 10 s until a server that hangs is given up.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import StreamDenoiseError
+from ..names import shown
 from .client import supported
 from .commands import ControlError, Controls, parse
 from .keys import KEYS, Keyboard
@@ -44,6 +47,8 @@ class Desk:
         again; and a second later once more, for what comes late.
     always
         Called each time.
+    waiting
+        Called once a second while devices are waited for.
     """
 
     def __init__(
@@ -53,12 +58,14 @@ class Desk:
         name: str = "live",
         resumed: Callable[[], None] = lambda: None,
         always: Callable[[], None] = lambda: None,
+        waiting: Callable[[], None] = lambda: None,
     ) -> None:
         self.controls = Controls(session)
         self._view = view
-        self._resumed, self._always = resumed, always
+        self._resumed, self._always, self._waiting = resumed, always, waiting
         self._openings = 0
         self._again_at: float | None = None
+        self._wait_at, self._complaint = 0.0, ""
         self._keyboard = Keyboard(view.clear)
         self._server: ControlServer | None = None
         self._stack = contextlib.ExitStack()
@@ -105,8 +112,22 @@ class Desk:
             self._again_at = now + AGAIN_SECONDS if began else None
             with self._told():
                 self._resumed()
+        if not running and now >= self._wait_at:
+            self._wait()
         with self._told():
             self._always()
+
+    def _wait(self) -> None:
+        """Do what may bring the devices back; what hinders it is said once."""
+        try:
+            self._waiting()
+            self._complaint = ""
+        except (StreamDenoiseError, OSError) as error:
+            if str(error) != self._complaint:
+                self._complaint = str(error)
+                self._view.sentence(self._complaint)
+        # Counted from its end: it may have waited for an answer.
+        self._wait_at = time.monotonic() + AGAIN_SECONDS
 
     def _press(self, key: str) -> None:
         if key in ("?", "h"):
@@ -133,3 +154,5 @@ class Desk:
             self._view.note(str(error))
         except StreamDenoiseError as error:
             self._view.sentence(str(error))
+        except OSError as error:  # the working folder is gone, say
+            self._view.sentence(f"that failed ({shown(str(error))}); sound goes on")

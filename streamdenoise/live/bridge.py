@@ -183,13 +183,8 @@ class Bridge:
         return self._refused
 
     @property
-    def refused_frames(self) -> int:
-        """Frames that a full ring did not take."""
-        return self._refused_frames
-
-    @property
     def lost_frames(self) -> int:
-        """Frames that were not played: dropped, or refused."""
+        """Frames that were not played: dropped, or refused by a full ring."""
         return self.dropped + self._refused_frames
 
     def push(self, block: FloatArray) -> None:

@@ -191,7 +191,8 @@ def refusal(
     try:
         check(device=device.index, channels=channels, samplerate=rate, dtype="float32")
     except (sd.PortAudioError, ValueError) as error:
-        return cast(Exception, error)
+        # Without its traceback, which leads to whoever keeps the error: a cycle.
+        return cast(Exception, error.with_traceback(None))
     return None
 
 
@@ -333,8 +334,8 @@ def _nothing_here(kind: Kind, devices: Sequence[Device]) -> str:
         "linux": "is a sound server running (pulseaudio --check, pactl info), and may "
         "you use the sound card (groups audio)?",
         "darwin": "allow the terminal to use the microphone in System Settings, "
-        "Privacy",
-        "win32": "allow desktop apps to use the microphone in Settings, Privacy",
+        "Privacy.",
+        "win32": "allow desktop apps to use the microphone in Settings, Privacy.",
     }.get(sys.platform, "is one connected?")
     return (
         f"no {kind} devices were found, {have}; {advice} List again with: "

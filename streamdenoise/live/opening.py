@@ -40,6 +40,8 @@ class Streams:
         One stream for both directions, or one for each; empty when closed.
     latencies
         Of input and output device in seconds, as they said last.
+    heard
+        Channels with which the input was opened.
     """
 
     source: Device
@@ -47,6 +49,7 @@ class Streams:
     rate: int
     opened: list[Any] = field(default_factory=list)
     latencies: tuple[float, float] = (0.0, 0.0)
+    heard: int = 0
 
     def measure(self) -> tuple[float, float]:
         """Ask the devices for their latencies, if they are open."""
@@ -129,7 +132,7 @@ def open_streams(
     DeviceError
         If no rate fits, or a device does not open.
     """
-    first: tuple[Exception, int, str] | None = None
+    first: DeviceError | None = None
     for rate in rates:
         streams, what = Streams(source, sink, rate), ""
         try:
@@ -140,20 +143,23 @@ def open_streams(
             what = f"the pair {source.label} and {sink.label}"
             core = core_for(rate)
             _open(sd, streams, core, latency, counts[0], counts[1])
+            streams.heard = counts[0]
             streams.measure()
             return streams, core
         except sd.PortAudioError as error:
             streams.close(sd)
-            first = first or (error, rate, what)
+            first = first or explain(error, what, rate)
             if error_code(error) != INVALID_RATE:
                 raise explain(error, what, rate) from error
         except BaseException:
             streams.close(sd)
             raise
-    if first is None:
-        raise DeviceError("there is no rate to try; give one with --rate")
-    cause, rate, what = first
-    raise explain(cause, what, rate) from cause
+    try:
+        raise first or DeviceError("there is no rate to try; give one with --rate")
+    finally:
+        # An error leads to this frame: kept in it, both would stay, for the collector
+        # of cycles is off while sound runs.
+        del first
 
 
 def _ends(source: Device, sink: Device) -> list[tuple[Device, Kind]]:
@@ -173,7 +179,10 @@ def _channels(sd: Any, device: Device, kind: Kind, rate: int, wanted: int) -> in
         if error_code(error) != INVALID_CHANNELS:
             break
     assert first is not None
-    raise first
+    try:
+        raise first
+    finally:
+        del first, error  # or they would keep this frame, and it them
 
 
 def _open(

@@ -64,8 +64,8 @@ def quiet_stderr() -> Iterator[None]:
     before = sys.stderr
     try:
         before.flush()
-        kept = os.dup(2)
         ours = before.fileno() == 2
+        kept = os.dup(2)  # last: who cannot do the rest has nothing to close
     except (OSError, ValueError, AttributeError):  # no standard error, or not a file
         yield
         return

@@ -88,7 +88,9 @@ class Recorder:
         self._force = force
         self._format = _format_of(self.path, sample_rate, channels)
         self._limit = max(1, max_bytes // (4 * channels))
-        self._ring = Ring(max(1, int(RING_SECONDS * sample_rate)), channels)
+        self._ring: Ring | None = Ring(
+            max(1, int(RING_SECONDS * sample_rate)), channels
+        )
         self._scratch: FloatArray = np.zeros(
             (min(self._limit, sample_rate // 4 + 1), channels), np.float32
         )
@@ -105,8 +107,13 @@ class Recorder:
         return self.written / self.sample_rate
 
     def push(self, block: FloatArray) -> None:
-        """Take `block`, shape (n, channels), for writing; never waits, never raises."""
-        self.lost += len(block) - self._ring.write(block)
+        """Take `block`, shape (n, channels), for writing; never waits, never raises.
+
+        After `close` it does nothing.
+        """
+        ring = self._ring
+        if ring is not None:
+            self.lost += len(block) - ring.write(block)
 
     def close(self) -> None:
         """Write what is waiting, finish the file and give it its name.
@@ -121,6 +128,8 @@ class Recorder:
             self._stop.set()
             self._thread.join()
             self._finish()
+            # Sessions keep their recorders for what they tell, but not the sound.
+            self._ring, self._scratch = None, self._scratch[:0].copy()
         if self.error is not None:
             kept = f"; the first {self.seconds:.1f} s are kept" if self.paths else ""
             raise OutputError(self.trouble + kept) from self.error
@@ -158,7 +167,8 @@ class Recorder:
 
     def _drain(self) -> None:
         """Write all that waits; after an error, keep the ring empty and do nothing."""
-        while count := self._ring.read(self._scratch):
+        ring = self._ring
+        while ring is not None and (count := ring.read(self._scratch)):
             if self._writer is None:
                 self.lost += count
                 continue

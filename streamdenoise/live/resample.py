@@ -73,9 +73,6 @@ class Resampler:
         be read, and `HALF` beyond.
     """
 
-    lookahead = HALF
-    latency = 0
-
     def __init__(self, channels: int, most: int) -> None:
         self.most = most
         self.room = most + math.ceil(MAX_SHIFT * most) + 1

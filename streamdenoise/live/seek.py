@@ -21,6 +21,11 @@ STEADY_COUNT: Final = 3
 """So many xruns within a trial's length show that a kept buffer is too short."""
 
 
+def longer(latency: float) -> tuple[float, ...]:
+    """Return the rungs of the `LADDER` that are clearly above a latency in seconds."""
+    return tuple(rung for rung in LADDER if rung > 1.2 * latency)
+
+
 class LatencySeeker:
     """Decides which latency is asked of the devices; knows no device.
 
@@ -80,17 +85,18 @@ class LatencySeeker:
         return False
 
     def _step_up(self, latency: float) -> bool:
-        above = [s for s in LADDER if s > 1.2 * latency and s != self.setting]
+        above = [s for s in longer(latency) if s != self.setting]
         if isinstance(self.setting, float):
             above = [s for s in above if s > float(self.setting)]
         if self.steps >= MOST_STEPS or not above:
             return False
         self.steps += 1
         self.setting = above[0]
+        self._said = False
         return True
 
     def sentence(self, now: float) -> str | None:
-        """Return, once, what was found, when it is certain."""
+        """Return, once for each time that it climbed, what was found and is certain."""
         settled = now - self._opened >= TRIAL_SECONDS or self.steps >= MOST_STEPS
         if self._said or not self.steps or not settled:
             return None

@@ -299,7 +299,8 @@ class LiveSession:
                 )
             warm_up(new)
             new.meter = None
-            self._retired.append(core.denoiser)
+            # Kept until all is over, lest the audio thread has to free one.
+            self._retired += [core.denoiser, new]
             core.succeed(new)
             self._model = model
             if not self._devices.streams.active:
@@ -429,6 +430,7 @@ class LiveSession:
             input=self.source.as_dict(),
             output=self.sink.as_dict(),
             asked_latency=self._devices.seeker.setting,
+            device_latency=max(self._devices.streams.latencies),
             losses=self._devices.losses,
             drift_ppm=1e6 * self.core.bridge.drift if self.core.bridge else 0.0,
         )

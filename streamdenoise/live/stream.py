@@ -10,6 +10,7 @@ Split:   input -> `input_callback` -> `Bridge` -> `output_callback` -> output.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
@@ -111,8 +112,8 @@ class LiveStream:
     Attributes
     ----------
     error
-        The first exception inside a callback, or None. From then on the output is
-        the input as it is, and silence where there is none.
+        The first exception of the engine inside a callback, or None. From then on the
+        output is the input as it is, and silence where there is none.
     callbacks, pulls
         Calls so far, of the input side if split, and of the output side.
     late
@@ -168,6 +169,9 @@ class LiveStream:
         self._clean: FloatArray = np.zeros(shape, np.float32)
         self._pulled: FloatArray = np.zeros(shape, np.float32)
         self._other: FloatArray = np.zeros(shape, np.float32)
+        # The one to be heard in the end; one that waits for its turn; one that has it.
+        self._newest = denoiser
+        self._asked: deque[Denoiser] = deque(maxlen=1)
         self._successor: Denoiser | None = None
         self._priming = 0
         hop = denoiser.params.hop
@@ -181,6 +185,7 @@ class LiveStream:
         self._ready.write(np.zeros((self._block - 1, shape[1]), np.float32))
         self._flags = dict.fromkeys(XRUN_KINDS, 0)
         self.dropped_before = self.inserted_before = self.grown_before = 0
+        self.bad_before = 0
 
     @property
     def meter(self) -> Meter | None:
@@ -194,40 +199,41 @@ class LiveStream:
 
     @settings.setter
     def settings(self, settings: Settings) -> None:
-        self.denoiser.settings = settings
-        successor = self._successor
-        if successor is not None:
-            successor.settings = settings
+        # In the order in which they move up, so that none is missed on its way.
+        for denoiser in (self._newest, self._successor, self.denoiser):
+            if denoiser is not None:
+                denoiser.settings = settings
 
     @property
     def model_name(self) -> str:
         """Name of the model that is heard, or is about to be."""
-        newest = self._successor or self.denoiser
-        return newest.model.card.name
+        return self._newest.model.card.name
 
     def succeed(self, denoiser: Denoiser) -> None:
         """Go over to another denoiser of the same rate, channels, block and latency.
 
         It hears the stream for a moment first, so that its memory is filled, and is
-        then cross-faded in over a hop. Call it from another thread than the
-        callbacks' one, and keep the old denoiser until `succeeding` is false: the
-        audio thread should not be the one to free it.
+        then cross-faded in over a hop. One that is taking over finishes that first; of
+        those that wait behind it only the newest has its turn.
+
+        Call it from another thread than the callbacks' one. Keep the denoiser that is
+        heard, and all that were handed in, until `succeeding` is false: the audio
+        thread should not be the one to free them.
         """
-        self._successor = None
-        self._priming = int(PRIME_SECONDS * denoiser.sample_rate)
-        self._turn.start(0.0)
-        denoiser.settings = self.denoiser.settings
-        self._successor = denoiser
+        denoiser.settings = self._newest.settings
+        self._newest = denoiser
+        self._asked.append(denoiser)
 
     @property
     def succeeding(self) -> bool:
         """Whether a new denoiser waits to take over."""
-        return self._successor is not None
+        return self.denoiser is not self._newest
 
     def restart(self) -> None:
         """Forget the stream but no counter; for new devices, while none runs."""
-        if self._successor is not None:
-            self._take_over(self._successor)
+        self._asked.clear()
+        if self.succeeding:
+            self._take_over(self._newest)
         self.denoiser.reset()
         self._parted = 0
         self._ready.skip(self._ready.fill)
@@ -268,6 +274,7 @@ class LiveStream:
         self.dropped_before = other.dropped_before
         self.inserted_before = other.inserted_before
         self.grown_before = other.grown_before
+        self.bad_before = other.bad_samples
         self.callbacks, self.pulls = other.callbacks, other.pulls
         self.late, self.load, self.shares = other.late, other.load, other.shares
         self.muted = other.muted
@@ -281,6 +288,11 @@ class LiveStream:
     def inserted(self) -> int:
         """Frames of silence that were played because nothing had come in time."""
         return self.inserted_before + (self.bridge.inserted if self.bridge else 0)
+
+    @property
+    def bad_samples(self) -> int:
+        """Samples since the start that were NaN, infinite or absurd."""
+        return self.bad_before + self.denoiser.bad_samples
 
     def xruns(self) -> dict[str, int]:
         """Return how often each of `XRUN_KINDS` happened."""
@@ -364,9 +376,12 @@ class LiveStream:
     def _take(self, indata: NDArray[Any]) -> FloatArray:
         """Copy the channels that are wanted out of PortAudio's memory."""
         dirty = self._dirty[: len(indata)]
-        wanted = dirty.shape[1]
-        # A mono device can feed a stereo stream, but not the other way round.
-        dirty[:] = indata[:, :wanted] if indata.shape[1] >= wanted else indata[:, :1]
+        have, wanted = indata.shape[1], dirty.shape[1]
+        if have == 1 or have >= wanted:
+            dirty[:] = indata[:, :wanted]  # mono goes to all
+        else:
+            dirty[:, :have] = indata
+            dirty[:, have:] = 0.0
         return dirty
 
     def _enhance(self, dirty: FloatArray) -> FloatArray:
@@ -409,7 +424,7 @@ class LiveStream:
 
     def _process(self, dirty: FloatArray, clean: FloatArray) -> None:
         """Run the engine on a block, and a new one beside it while it takes over."""
-        new = self._successor
+        new = self._successor or self._next_successor()
         if new is None:
             self.denoiser.process(dirty, out=clean)
             return
@@ -426,7 +441,18 @@ class LiveStream:
         if self._turn.value == 1.0:
             self._take_over(new)
 
+    def _next_successor(self) -> Denoiser | None:
+        """Give its turn to who waits for it; this thread alone decides when."""
+        if not self._asked:
+            return None
+        new = self._successor = self._asked.popleft()
+        self._priming = int(PRIME_SECONDS * new.sample_rate)
+        self._turn.start(0.0)
+        return new
+
     def _take_over(self, new: Denoiser) -> None:
+        # Both have heard the last moment, whose bad samples count once.
+        self.bad_before += self.denoiser.bad_samples - new.bad_samples
         new.meter, self.denoiser.meter = self.denoiser.meter, None
         self.denoiser, self._successor = new, None
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from .seek import longer
 from .stream import Latency, LiveStream
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ _SIDES = {
     "buffer underrun": "the input came too late for the output",
     "buffer overrun": "the output paused while the input went on",
 }
-
-_LADDER = (0.02, 0.05, 0.1, 0.2, 0.4)
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ def advice(
     seconds
         Time that it took; 0: not said.
     latency
-        Of the devices, in seconds: a longer one is proposed.
+        The longer one of both devices, in seconds: one above it is proposed.
     load
         Of the engine; above a half it is the cause.
     """
@@ -122,10 +121,11 @@ def advice(
             f"{what}, and what was too much was dropped: close programs that keep the "
             "CPU busy, or choose another device with --output"
         )
-    longer = next((s for s in _LADDER if s > 1.2 * latency), _LADDER[-1])
-    return (
-        f"{what}: try --latency {longer:g}, and close programs that keep the CPU busy"
-    )
+    close = "close programs that keep the CPU busy"
+    above = longer(latency)
+    if not above:
+        return f"{what}: {close}, or choose other devices (--input, --output)"
+    return f"{what}: try --latency {above[0]:g}, and {close}"
 
 
 def summarise(
@@ -161,7 +161,7 @@ def summarise(
         "priority": core.priority,
         "dropped_samples": core.dropped,
         "inserted_samples": core.inserted,
-        "bad_samples": core.denoiser.bad_samples,
+        "bad_samples": core.bad_samples,
         "load": core.load,
         "callback": {
             "count": core.shares.count,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
@@ -118,6 +119,7 @@ class Supervisor:
         self._seen = (-1, -1)
         self._moved_at = self._lost_at = self._retry_at = self._looked_at = 0.0
         self._opened_at = self._asleep = 0.0
+        self._heard = 0
         self._watcher: DefaultWatcher | None = None
         devices = list_devices(sd)
         self.source = find_device(wishes.input, "input", devices)
@@ -137,8 +139,7 @@ class Supervisor:
         self, source: Device, sink: Device, rates: list[int]
     ) -> tuple[Streams, LiveStream]:
         wishes = self._wishes
-        self.openings += 1
-        return open_streams(
+        streams, core = open_streams(
             self._sd,
             source,
             sink,
@@ -147,6 +148,20 @@ class Supervisor:
             wishes.channels,
             self._core_for,
         )
+        self.openings += 1
+        self._say_heard(source, streams.heard)
+        return streams, core
+
+    def _say_heard(self, source: Device, heard: int) -> None:
+        """Say it if some of the channels will be silent; mono goes to all of them."""
+        last, self._heard = self._heard, heard
+        wanted = self._wishes.channels
+        if heard != last and 1 < heard < wanted:
+            self._warn(
+                f"{source.label} gives {heard} channels, so {wanted - heard} of the "
+                f"{wanted} asked for are silent; type --channels {heard}, or choose "
+                "another device with --input"
+            )
 
     @property
     def pair(self) -> str:
@@ -191,8 +206,11 @@ class Supervisor:
         """See whether all is well, and act if it is not; about ten times a second."""
         now = time.monotonic()
         slept = self._slept(now)
-        if now - self._looked_at > STOOD_SECONDS:
+        stood = now - self._looked_at
+        if stood > STOOD_SECONDS:
             self.seeker.excuse(now)
+            # Nor does a device owe a block for the time in which nothing ran.
+            self._moved_at = min(now, self._moved_at + stood)
         self._looked_at = now
         counts = (self.core.callbacks, self.core.pulls)
         moved = all(
@@ -260,6 +278,7 @@ class Supervisor:
             try:
                 self._renew(self.source, self.sink, [rate])
             except StreamDenoiseError:
+                self._say_lost(f"{self.pair} did not open again with a longer buffer")
                 self._lose(now)
         sentence = self.seeker.sentence(now)
         if sentence:
@@ -270,6 +289,9 @@ class Supervisor:
     def _try_again(self, now: float) -> None:
         self._retry_at = now + RETRY_SECONDS
         wishes = self._wishes
+        # The collector is off while sound runs (`realtime`), and streams that are
+        # opened and closed leave cycles behind. Now there is nothing to disturb.
+        gc.collect()
         try:
             if wishes.reinitialise:
                 reinitialise(self._sd)

@@ -16,7 +16,7 @@ NAMES = ("base", "filter", "pi", "best", "tutorial")
 """Of recipes: what `recipes.RECIPES` has, known without importing Keras."""
 
 _NET = "cell", "units", "layers", "taps", "filter_bins", "dropout", "bidirectional"
-_LOSS = "snr", "quality"
+_LOSS = "snr", "quality", "eaten"
 _FIT = (
     "clipnorm",
     "clipvalue",
@@ -77,6 +77,7 @@ _FIT = (
 @click.option("--calm", type=float, help="Share of runs that begin without a voice.")
 @click.option("--snr-mean", type=float, help="Mean of the mixtures' SNR in dB.")
 @click.option("--snr-weight", type=float, help="Weight of the SNR in the loss.")
+@click.option("--eaten-weight", type=float, help="More weight of lost speech.")
 @click.option("--quality-weight", type=float, help="Weight of a point of PESQ.")
 @click.option("--half/--no-half", default=None, help="Multiply in 16 bits.")
 @click.option("--seed", type=int, help="Of initial values and mixtures; 1.")

@@ -24,10 +24,10 @@ from typing import IO, Any, Final
 
 from ..errors import DeviceError
 from ..live.devices import list_devices
-from . import pactl
-from .mic import DEFAULT_NAME, RATE, door, keep_defaults
+from . import DEFAULT_NAME, pactl
+from .mic import RATE, door, keep_defaults
 from .owner import Owner
-from .parts import find_all, is_ours, make_loudspeaker, remove_stale, slug_of
+from .parts import Found, find_all, is_ours, make_loudspeaker, remove_stale, slug_of
 
 __all__ = ["Incoming", "child"]
 
@@ -77,7 +77,8 @@ class Incoming:
         self.control_name = "incoming"
         self.description = "Denoised loudspeaker"
         if name != DEFAULT_NAME:
-            self.control_name = re.sub(r"[^a-z0-9_.]", "_", self.sink_name)[-32:]
+            cut = re.sub(r"[^a-z0-9_.]", "_", self.sink_name)[-32:]
+            self.control_name = cut.lstrip("_.")  # as `live --name` wants it
             self.description = f"{name} loudspeaker (denoised)"
         self._arguments = [*arguments]
         self._process: subprocess.Popen[bytes] | None = None
@@ -92,15 +93,17 @@ class Incoming:
         before = pactl.server()
         real = self._real_sink(before.default_sink)
         self.output = real.description
-        made = make_loudspeaker(
-            self.sink_name, self.description, RATE, str(Owner.here())
-        )
+        made = self._make()
         try:
             keep_defaults(before, made)
             self._start(real.name)
         except BaseException:
             self.close()
             raise
+
+    def _make(self) -> Found:
+        owner = str(Owner.here())
+        return make_loudspeaker(self.sink_name, self.description, RATE, owner)
 
     @staticmethod
     def _real_sink(default: str) -> pactl.Entry:
@@ -151,6 +154,23 @@ class Incoming:
             f"incoming sound is no longer denoised ({reason}); choose another "
             "loudspeaker in the call, or start again"
         )
+
+    def restore(self, warn: Warn) -> None:
+        """Make the loudspeaker anew if it is gone; the second live waits for it.
+
+        A server that was started again has forgotten it. Asks the server, so it is
+        for moments in which that may have happened, not for each look.
+
+        Raises
+        ------
+        DeviceError
+            If no server answers, or it refuses.
+        """
+        if not self.running or any(f.name == self.sink_name for f in find_all()):
+            return
+        before = pactl.server()
+        keep_defaults(before, self._make())
+        warn(f"the virtual loudspeaker '{self.description}' was gone; it is back")
 
     def close(self) -> None:
         """End the second live, and remove the loudspeaker; may be called twice."""

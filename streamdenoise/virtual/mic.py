@@ -6,8 +6,9 @@
         options = LiveOptions(output=mic.route(warn))
         with LiveSession(options, warn=warn) as session:
             session.run(...)        # once it plays: mic.check(warn)
+                                    # while it waits for devices: mic.restore(warn)
 
-Works on PulseAudio and on PipeWire; `micparts` makes and finds the halves.
+Works on PulseAudio and on PipeWire; `parts` makes and finds the halves.
 """
 
 from __future__ import annotations
@@ -19,16 +20,13 @@ from typing import Any, Final
 
 from ..errors import DeviceError
 from ..live.devices import SOUND_SERVERS, Device, list_devices
-from . import pactl
+from . import DEFAULT_NAME, pactl
 from .owner import Owner
 from .pactl import Entry
 from .parts import KEPT, Found, find_all, is_ours, make, remove_stale, slug_of
 from .route import SINK_VARIABLE, SOURCE_VARIABLE, bring
 
-__all__ = ["DEFAULT_NAME", "RATE", "VirtualMic", "door", "keep_defaults"]
-
-DEFAULT_NAME: Final = "streamdenoise"
-"""Name of the microphone when none is given."""
+__all__ = ["RATE", "VirtualMic", "door", "keep_defaults"]
 
 RATE: Final = 48_000
 """In Hz; what calls run at."""
@@ -164,19 +162,37 @@ class VirtualMic:
 
         For the main thread, whenever devices have been opened. Where the output went
         through a door that does not heed the environment (PipeWire's ALSA device), the
-        stream is moved. A server that was started again has forgotten the microphone,
-        and gets it anew.
+        stream is moved.
+
+        Raises
+        ------
+        DeviceError
+            If no server answers, or it refuses.
+        """
+        self.restore(warn)
+        bring(self.sink_name, os.environ.get(SOURCE_VARIABLE) or None)
+        self._mend_input(warn)
+
+    def restore(self, warn: Warn = _silent) -> None:
+        """Make it anew if it is gone: a server that was started again forgets it.
+
+        Also for the time in which devices are waited for: once `route` was called,
+        none opens without the microphone.
+
+        Raises
+        ------
+        DeviceError
+            If no server answers, or it refuses.
         """
         there = next((f for f in find_all() if f.name == self.name), None)
-        if there is None or there.state == "broken":
-            owner = KEPT if self.kept else str(Owner.here())
-            if there is not None:
-                there.remove()
-            there = make(self.name, self.description, self._rate, owner)
-            warn(f"the virtual microphone '{self.description}' was gone; it is back")
-        assert there.sink is not None
-        bring(there.sink.name, os.environ.get(SOURCE_VARIABLE) or None)
-        self._mend_input(warn)
+        if there is not None and there.state != "broken":
+            return
+        before = pactl.server()
+        owner = KEPT if self.kept else str(Owner.here())
+        if there is not None:
+            there.remove()
+        keep_defaults(before, make(self.name, self.description, self._rate, owner))
+        warn(f"the virtual microphone '{self.description}' was gone; it is back")
 
     def _mend_input(self, warn: Warn) -> None:
         """Move our recording stream away if it records the microphone itself."""

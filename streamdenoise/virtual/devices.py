@@ -1,0 +1,117 @@
+"""The virtual devices of one live session, and what keeps them while it runs."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from types import TracebackType
+
+from . import DEFAULT_NAME, route
+from .incoming import Incoming
+from .mic import VirtualMic
+from .pactl import NoServerError
+
+__all__ = ["VirtualDevices"]
+
+
+class VirtualDevices:
+    """A microphone, a loudspeaker, both or none; a context manager that removes them.
+
+    Parameters
+    ----------
+    warn
+        Called with a sentence when something is odd.
+
+    Attributes
+    ----------
+    mic : VirtualMic or None
+    incoming : Incoming or None
+    """
+
+    def __init__(self, warn: Callable[[str], None]) -> None:
+        self.mic: VirtualMic | None = None
+        self.incoming: Incoming | None = None
+        self._warn = warn
+        self._stack = contextlib.ExitStack()
+
+    def add_mic(self, name: str) -> str:
+        """Make the microphone; return the output device to open, see `route`.
+
+        Raises
+        ------
+        DeviceError
+            If it cannot be made, or nothing leads to it.
+        """
+        self.mic = self._stack.enter_context(VirtualMic.create(name))
+        return self.mic.route(self._warn)
+
+    def add_incoming(self, name: str | None, words: Sequence[str]) -> None:
+        """Denoise the other direction as well; for the arguments see `Incoming`.
+
+        Raises
+        ------
+        DeviceError
+            If its loudspeaker cannot be made.
+        """
+        incoming = Incoming(DEFAULT_NAME if name is None else name, words)
+        self.incoming = self._stack.enter_context(incoming)
+
+    def lines(self) -> list[str]:
+        """Say what to choose in the call."""
+        lines = []
+        if self.mic is not None:
+            lines.append(f"choose the microphone '{self.mic.description}' in your call")
+        if self.incoming is not None:
+            lines.append(
+                f"choose the loudspeaker '{self.incoming.description}' in your call; "
+                f"you hear it on '{self.incoming.output}', and control it with: "
+                f"streamdenoise ctl --name {self.incoming.control_name}"
+            )
+        return lines
+
+    def resumed(self) -> None:
+        """Bring our streams to where they belong, when devices have been opened.
+
+        Raises
+        ------
+        DeviceError
+            If the server does not answer, or refuses.
+        """
+        if self.mic is not None:
+            self.mic.check(self._warn)
+        else:
+            route.follow_environment()
+        if self.incoming is not None:
+            self.incoming.restore(self._warn)
+
+    def waiting(self) -> None:
+        """While devices are waited for: make anew what a new server does not know.
+
+        Raises
+        ------
+        DeviceError
+            If the server refuses; one that is not there yet is no error.
+        """
+        with contextlib.suppress(NoServerError):
+            if self.mic is not None:
+                self.mic.restore(self._warn)
+            if self.incoming is not None:
+                self.incoming.restore(self._warn)
+
+    def always(self) -> None:
+        """Say it if the other direction has ended by itself; asks no server."""
+        if self.incoming is not None:
+            self.incoming.check(self._warn)
+
+    def __enter__(self) -> VirtualDevices:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Remove what was made."""
+        self._stack.__exit__(kind, value, trace)
