@@ -277,6 +277,15 @@ def test_a_compact_checkpoint_is_nearly_the_same_net(tmp_path) -> None:
         np.testing.assert_allclose(np.asarray(net(x)), np.asarray(again(x)), atol=5e-3)
 
 
+def test_a_file_of_something_else_is_no_net(tmp_path) -> None:
+    """One sentence, whatever is in the file."""
+    np.savez(tmp_path / "other.npz", weights=np.zeros(3))
+    (tmp_path / "text.npz").write_text("no archive")
+    for name in ("other.npz", "text.npz"):
+        with pytest.raises(ModelError, match="holds no trained net"):
+            nets.load(tmp_path / name)
+
+
 def test_a_mean_of_nets_is_the_mean_of_their_weights(tmp_path) -> None:
     """Weighted as asked for, with or without a floor, and only of nets alike."""
     config = nets.NetConfig("filter", "gru", 6, 1, filter_bins=16)

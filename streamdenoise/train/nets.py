@@ -152,9 +152,12 @@ def load(folder: str | Path, name: str | None = None) -> SpectralNet:
     """
     folder = Path(folder)
     if folder.suffix == ".npz" and folder.is_file():
-        config, weights = compact.read(folder)
-        net = build(NetConfig(**config))
-        net.set_weights(weights)
+        try:
+            config, weights = compact.read(folder)
+            net = build(NetConfig(**config))
+            net.set_weights(weights)
+        except (OSError, KeyError, ValueError, TypeError) as error:
+            raise ModelError(f"{folder} holds no trained net: {error}") from error
         return net
     if not (folder / "config.json").is_file():
         raise ModelError(f"{folder} holds no trained net (no config.json)")
