@@ -22,7 +22,7 @@ from .meters import Meter
 from .model import load_model
 from .settings import Settings
 from .stepper import Model
-from .stft import StftParams
+from .stft import StftParams, check_numbers
 
 MAX_CHANNELS = 64
 """Most channels of one stream."""
@@ -305,11 +305,7 @@ class Denoiser:
                 f"a block of shape {x.shape} does not fit a stream of {channels} "
                 f"channel(s): give an array of shape {wanted}"
             )
-        if x.dtype != np.int16 and x.dtype.kind != "f":
-            raise AudioFormatError(
-                f"a block of {x.dtype} numbers cannot be taken as sound: give floating "
-                "point with full scale 1, or int16"
-            )
+        check_numbers(x, "a block")
         if self._block is not None and x.shape[0] % self._block:
             raise ValueError(
                 f"a block of {x.shape[0]} samples breaks the promise of block="

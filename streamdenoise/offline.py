@@ -22,7 +22,13 @@ from .linked import energy_mix, gain_between
 from .model import ENHANCED, FRAME, WHOLE, find_model, read_model
 from .runtime import Graph
 from .settings import Settings
-from .stft import Analysis, StftParams, Synthesis, silence_bad_samples
+from .stft import (
+    Analysis,
+    StftParams,
+    Synthesis,
+    check_numbers,
+    silence_bad_samples,
+)
 
 _GROUP = 256
 _CHUNK = 500
@@ -177,11 +183,7 @@ def denoise_whole(
             f"cannot denoise an array of shape {samples.shape}: give (n,) or "
             "(n, channels)"
         )
-    if samples.dtype != np.int16 and samples.dtype.kind != "f":
-        raise AudioFormatError(
-            f"an array of {samples.dtype} numbers cannot be taken as sound: give "
-            "floating point with full scale 1, or int16"
-        )
+    check_numbers(samples, "an array")
     scale = np.float32(1 / 32768 if samples.dtype == np.int16 else 1)
     samples = samples.astype(np.float32) * scale
     silence_bad_samples(samples)

@@ -6,6 +6,7 @@ Nothing here knows of a model, of settings or of input and output.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -276,6 +277,28 @@ class Synthesis:
     def restore(self, tail: NDArray[np.float32]) -> None:
         """Go back to a snapshot."""
         self._tail[:] = tail
+
+
+def check_numbers(array: NDArray[Any], what: str) -> None:
+    """Refuse an array whose numbers have no full scale that we know.
+
+    Parameters
+    ----------
+    array
+        Floating point or int16.
+    what
+        How to call it in the message, such as ``"a block"``.
+
+    Raises
+    ------
+    AudioFormatError
+        If it is neither.
+    """
+    if array.dtype != np.int16 and array.dtype.kind != "f":
+        raise AudioFormatError(
+            f"{what} of {array.dtype} numbers cannot be taken as sound: give floating "
+            "point with full scale 1, or int16"
+        )
 
 
 def silence_bad_samples(samples: NDArray[np.float32]) -> int:

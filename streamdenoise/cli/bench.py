@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..names import shown
-from .common import Progress, columns, json_option, plain, say, write
+from .common import RATE, Progress, columns, json_option, plain, say, write
 
 if TYPE_CHECKING:
     from ..bench import BenchResult
@@ -33,7 +33,7 @@ _HEAD = (
 @click.option(
     "--rate",
     "rates",
-    type=click.IntRange(8000, 192000),
+    type=RATE,
     multiple=True,
     default=(16000, 48000),
     show_default=True,

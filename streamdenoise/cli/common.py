@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
 
+from ..constants import MAX_RATE, MIN_RATE
 from ..errors import EXIT_INPUT, EXIT_INTERRUPTED, EXIT_OK, StreamDenoiseError
 from ..names import shown
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from ..settings import Settings
 
 __all__ = [
+    "CHANNELS",
+    "RATE",
     "Progress",
     "columns",
     "completer",
@@ -43,6 +46,10 @@ __all__ = [
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 TRACEBACK = "STREAMDENOISE_TRACEBACK"
+
+RATE = click.IntRange(MIN_RATE, MAX_RATE)
+CHANNELS = click.IntRange(1, 32)
+"""What options for a sample rate and for a number of channels take."""
 
 
 # Printing ---------------------------------------------------------------------------

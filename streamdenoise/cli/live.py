@@ -15,6 +15,8 @@ import click
 from ..names import shown
 from ..virtual import DEFAULT_NAME
 from .common import (
+    CHANNELS,
+    RATE,
     completer,
     json_option,
     link_option,
@@ -122,13 +124,13 @@ def _name(ctx: click.Context, param: click.Parameter, value: str | None) -> str 
 )
 @click.option(
     "--rate",
-    type=click.IntRange(8_000, 192_000),
+    type=RATE,
     metavar="HZ",
     help="Samples per second.  [default: what the devices prefer]",
 )
 @click.option(
     "--channels",
-    type=click.IntRange(1, 32),
+    type=CHANNELS,
     default=1,
     show_default=True,
     metavar="C",

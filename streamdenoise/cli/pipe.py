@@ -8,6 +8,8 @@ from typing import BinaryIO
 import click
 
 from .common import (
+    CHANNELS,
+    RATE,
     link_option,
     model_option,
     settings_from,
@@ -21,13 +23,13 @@ __all__ = ["pipe"]
 @click.command(short_help="Denoise a stream from standard input to standard output.")
 @click.option(
     "--rate",
-    type=click.IntRange(8_000, 192_000),
+    type=RATE,
     metavar="HZ",
     help="Samples per second.  [16000]",
 )
 @click.option(
     "--channels",
-    type=click.IntRange(1, 32),
+    type=CHANNELS,
     metavar="C",
     help="Number of channels.  [1]",
 )

@@ -10,7 +10,7 @@ import click
 from ..names import shown
 from ..virtual import DEFAULT_NAME
 from ..virtual.recipes import PLATFORMS, recipe, this_platform
-from .common import columns, json_option, print_json, say, write
+from .common import RATE, columns, json_option, print_json, say, write
 
 if TYPE_CHECKING:
     from ..virtual.parts import Found
@@ -42,7 +42,7 @@ def virtual_mic() -> None:
 )
 @click.option(
     "--rate",
-    type=click.IntRange(8_000, 192_000),
+    type=RATE,
     metavar="HZ",
     help="Samples per second.  [default: 48000]",
 )

@@ -17,23 +17,6 @@ NAMES = ("base", "filter", "pi", "best", "tutorial")
 
 _NET = "cell", "units", "layers", "taps", "filter_bins", "dropout", "bidirectional"
 _LOSS = "snr", "quality", "eaten"
-_FIT = (
-    "clipnorm",
-    "clipvalue",
-    "global_clipnorm",
-    "learning_rate",
-    "optimizer",
-    "warmup",
-    "weight_decay",
-    "parts",
-    "kept",
-    "batch",
-    "half",
-    "seed",
-    "seconds",
-    "snr_mean",
-    "calm",
-)
 
 
 @click.command()
@@ -148,7 +131,7 @@ def configure(
     if given.get("no_clip") or given.keys() & {"clipnorm", "clipvalue"}:
         fit = replace(fit, global_clipnorm=None)
     weights = {n: given[f"{n}_weight"] for n in _LOSS if f"{n}_weight" in given}
-    fit = fit.replaced(**{n: v for n, v in given.items() if n in _FIT}, **weights)
+    fit = fit.replaced(**given, **weights)
     if fit.parts < 2 and (fit.kept or fit.mix.calm):
         raise click.UsageError(
             "--kept and --calm are about states that go on: add --parts 2 or more"

@@ -62,7 +62,10 @@ class FitConfig:
     loss: LossConfig = field(default_factory=LossConfig)
 
     def replaced(self, **changes: Any) -> FitConfig:
-        """Return the same with other values, also of `mix` and `loss`, by name."""
+        """Return the same with other values, also of `mix` and `loss`, by name.
+
+        Names that none of the three has are passed over.
+        """
         own = {k: v for k, v in changes.items() if k in self.__dataclass_fields__}
         for part in ("mix", "loss"):
             old = getattr(self, part)
