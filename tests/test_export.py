@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("tensorflow", reason="TensorFlow is not installed (extra 'train')")
 
-from streamdenoise import load_model
+from streamdenoise import denoise, load_model
 from streamdenoise.errors import AudioFormatError, ModelError
 from streamdenoise.train import export, nets
 from streamdenoise.train.modelcard import Story, data_table
@@ -25,6 +25,7 @@ from streamdenoise.train.parity import (
     speech_like,
 )
 from streamdenoise.train.publish import publish, story_of, update_manifest
+from streamdenoise.train.whole import net_enhancer
 
 KINDS = {
     "gru": nets.NetConfig(units=48),
@@ -193,6 +194,20 @@ def test_publishing_writes_files_that_load_by_name(net, tmp_path: Path) -> None:
     assert again["default"] == "small" and len(again["models"]) == 4
     assert again["models"]["small"] == manifest["models"]["small"]
     assert "needs the whole file" in (tmp_path / "both-ways.md").read_text()
+
+
+def test_a_net_sounds_the_same_before_it_is_exported(tmp_path: Path) -> None:
+    """`net_enhancer` gives what the engine gives with the float32 file, any length."""
+    net = nets.build(KINDS["filter"])
+    nets.save_compact(net, tmp_path / "net.npz")
+    rounded = nets.with_floor(nets.load(tmp_path / "net.npz"), 0.03)
+    publish(rounded, "small", tmp_path, STORY, steps=4)
+    model = load_model("small-float32", tmp_path)
+    before = net_enhancer([f"{tmp_path / 'net.npz'}:2"], 0.03)
+    rng = np.random.default_rng(0)
+    for size in (1000, 70001):
+        x = 0.1 * rng.standard_normal(size).astype(np.float32)
+        np.testing.assert_allclose(before(x), denoise(x, 16000, model), atol=1e-5)
 
 
 def test_nothing_is_written_if_the_gate_refuses(net, tmp_path, monkeypatch) -> None:

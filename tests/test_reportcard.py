@@ -81,6 +81,8 @@ def test_card_has_references_and_undoes_the_lag_of_a_folder(
     result = json.loads(json.dumps(card.as_dict()))
     assert result["pairs"] == 2 and set(result["systems"]) == set(card.systems)
     assert len(card.table()) == 2 + len(card.systems)
+    part = evaluate(pairs, systems, every=2)
+    assert part.clips == {"0-pair": card.clips["0-pair"]}
     card.write_csv(tmp_path / "rows.csv")
     assert len((tmp_path / "rows.csv").read_text().splitlines()) == 1 + 2 * 4
 

@@ -83,18 +83,22 @@ class System:
     name
         Heading of its row.
     kind
-        ``"noisy"``, ``"oracle"``, ``"model"`` or ``"folder"``.
+        ``"noisy"``, ``"oracle"``, ``"model"``, ``"net"`` or ``"folder"``.
     source
-        Kind of the oracle, name or path of the model, or the folder.
+        Kind of the oracle, name or path of the model, the folder, or what a net that
+        is not exported yet is loaded from, with commas between the parts of a mean.
     rate
         Sample rate in Hz that a model runs at; its input is resampled to it, and its
         output back.
+    floor
+        Share of the noisy sound that stays under what a net gives.
     """
 
     name: str
     kind: str
     source: str = ""
     rate: int = GRID_RATE
+    floor: float = 0.0
 
     def run(self, pair: Pair, noisy: Audio, clean: Audio) -> Audio:
         """Return the enhanced signal for a pair; a folder's may be of any length."""
@@ -104,6 +108,8 @@ class System:
             return oracle(clean, noisy, next(k for k in ORACLES if k == self.source))
         if self.kind == "model":
             return enhancer(self.source, self.rate)(noisy)
+        if self.kind == "net":
+            return _net(self.source, self.floor)(noisy)
         return read_mono(find_audio(Path(self.source), pair.name))
 
 
@@ -129,6 +135,13 @@ def enhancer(model: str, rate: int = GRID_RATE) -> Callable[[Audio], Audio]:
         return lambda x: _at_rate(x, rate, lambda y: denoise(y, rate, causal))
     whole = load_whole(model)
     return lambda x: _at_rate(x, rate, lambda y: denoise_whole(y, rate, whole))
+
+
+@lru_cache(maxsize=8)
+def _net(source: str, floor: float) -> Callable[[Audio], Audio]:
+    from streamdenoise.train.whole import net_enhancer
+
+    return net_enhancer(source.split(","), floor)
 
 
 def _at_rate(x: Audio, rate: int, run: Callable[[Any], Any]) -> Audio:
@@ -358,6 +371,7 @@ def evaluate(
     folder: Path,
     systems: Iterable[System],
     *,
+    every: int = 1,
     jobs: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> ReportCard:
@@ -369,6 +383,8 @@ def evaluate(
         The set.
     systems
         Rows of the card, each with a name of its own.
+    every
+        Only the first of so many pairs, by name: a share of the set for a quick look.
     jobs
         Processes to use; 1 stays in this one.
     progress
@@ -384,7 +400,7 @@ def evaluate(
     rows = tuple(systems)
     if len({system.name for system in rows}) < len(rows):
         raise ValueError("two systems of a report card have the same name")
-    pairs = load_pairs(folder)
+    pairs = load_pairs(folder)[::every]
     if not pairs:
         raise AudioFormatError(f"{folder} holds no pairs to score")
     tasks = [(pair, rows) for pair in pairs]

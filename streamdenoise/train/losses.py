@@ -160,8 +160,8 @@ def _compressed(real: Any, imag: Any, exponent: float) -> tuple[Any, Any]:
 
 
 def _snr(target: Any, estimate: Any) -> Any:
-    """Return minus the signal-to-noise ratio in bels, soft-limited at 30 dB."""
+    """Return minus the signal-to-noise ratio in bels, soft-limited at 40 dB."""
     signal = ops.mean(target * target, axis=-1)
     error = ops.mean(ops.square(target - estimate), axis=-1)
-    floor = 1e-3 * signal + 1e-7
+    floor = 1e-4 * signal + 1e-7
     return (ops.log(error + floor) - ops.log(signal + 1e-5)) / float(np.log(10.0))

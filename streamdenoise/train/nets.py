@@ -37,6 +37,7 @@ __all__ = [
     "grow",
     "levelled",
     "load",
+    "load_mean",
     "magnitude",
     "mean_of",
     "save",
@@ -166,6 +167,31 @@ def load(folder: str | Path, name: str | None = None) -> SpectralNet:
         name = "ema" if (folder / "ema.weights.h5").is_file() else "last"
     net.load_weights(folder / f"{name}.weights.h5")
     return net
+
+
+def load_mean(names: Sequence[str]) -> SpectralNet:
+    """Load nets, and return their mean: see `load` and `mean_of`.
+
+    Parameters
+    ----------
+    names
+        Each a run folder or a compact file; ``PATH:WEIGHT`` has another weight than 1.
+
+    Raises
+    ------
+    ModelError
+        If one holds no net, or they have no mean.
+    """
+    return mean_of([(load(path), weight) for path, weight in map(_weighted, names)])
+
+
+def _weighted(text: str) -> tuple[Path, float]:
+    """Split PATH:WEIGHT; the weight is 1 if there is none."""
+    path, colon, weight = text.rpartition(":")
+    try:
+        return (Path(path), float(weight)) if colon else (Path(text), 1.0)
+    except ValueError:
+        return Path(text), 1.0
 
 
 def with_floor(net: SpectralNet, floor: float) -> SpectralNet:
