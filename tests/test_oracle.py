@@ -11,7 +11,7 @@ import pytest
 from streamdenoise.errors import AudioFormatError
 from streamdenoise.eval import metrics
 from streamdenoise.eval.oracle import ORACLES, oracle, oracle_gains
-from streamdenoise.eval.reportcard import load_pairs
+from streamdenoise.eval.pairs import load_pairs
 from streamdenoise.stft import StftParams
 
 DATA = Path(

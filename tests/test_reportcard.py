@@ -11,13 +11,8 @@ import pytest
 
 from streamdenoise.errors import AudioFormatError
 from streamdenoise.eval.behaviour import after_waiting, behaviour, onsets
-from streamdenoise.eval.reportcard import (
-    System,
-    bootstrap,
-    evaluate,
-    load_pairs,
-    references,
-)
+from streamdenoise.eval.pairs import load_pairs
+from streamdenoise.eval.reportcard import System, bootstrap, evaluate, references
 
 soundfile = pytest.importorskip("soundfile")
 pytest.importorskip("pesq", reason="the package pesq is not installed (extra 'eval')")

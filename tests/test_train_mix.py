@@ -15,6 +15,7 @@ from streamdenoise.train.data import (
     piece_weights,
 )
 from streamdenoise.train.mix import MixConfig, Mixer, active_level
+from streamdenoise.train.rooms import draw_room, early_part
 from tests.training import make_corpus
 
 
@@ -132,9 +133,21 @@ def test_synthetic_noises_are_finite_and_alive() -> None:
             x = make(rng, 8000)
             assert x.shape == (8000,)
             assert np.all(np.isfinite(x)) and x.std() > 0.0
+
+
+def test_rooms_begin_with_the_voice_and_their_early_part_ends() -> None:
+    """Drawn rooms are finite; the early part is the room, then a fade, then nothing."""
+    rng = np.random.default_rng(0)
     for _ in range(10):
-        room = noises.room(rng)
+        room = draw_room(rng)
         assert room[0] == 1.0 and np.all(np.isfinite(room))
+        late = np.concatenate([np.zeros(40, np.float32), 8.0 * room])
+        early, direct = early_part(late)
+        end = direct + 800
+        assert direct >= 40 and early.shape == late.shape
+        np.testing.assert_array_equal(early[:end], late[:end])
+        assert np.all(np.abs(early[end:]) <= np.abs(late[end:]))
+        assert not np.any(early[end + 80 :])
 
 
 def test_a_folder_without_a_pack_is_named(tmp_path) -> None:

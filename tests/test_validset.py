@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from streamdenoise.errors import AudioFormatError
-from streamdenoise.eval.reportcard import load_pairs
+from streamdenoise.eval.pairs import load_pairs
 from streamdenoise.eval.validset import SNRS_DB, make_valid_set
 from streamdenoise.train.data import Pack
 

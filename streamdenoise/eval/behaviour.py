@@ -17,7 +17,7 @@ import numpy.typing as npt
 from streamdenoise.constants import GRID_HOP, GRID_RATE
 from streamdenoise.errors import AudioFormatError
 from streamdenoise.eval import metrics
-from streamdenoise.eval.reportcard import load_pairs
+from streamdenoise.eval.pairs import load_pairs
 
 Audio = npt.NDArray[np.float32]
 Enhance = Callable[[Audio], Audio]

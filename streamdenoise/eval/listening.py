@@ -11,7 +11,8 @@ import numpy.typing as npt
 import soundfile as sf
 
 from streamdenoise.constants import GRID_RATE
-from streamdenoise.eval.reportcard import Pair, enhancer, load_pairs, score
+from streamdenoise.eval.pairs import Pair, load_pairs
+from streamdenoise.eval.reportcard import enhancer, score
 from streamdenoise.show.picture import png, spectrogram, strip
 from streamdenoise.show.report import Entry, Report, Track
 

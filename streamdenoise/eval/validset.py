@@ -20,6 +20,7 @@ import numpy.typing as npt
 from streamdenoise.constants import GRID_RATE
 from streamdenoise.errors import AudioFormatError
 from streamdenoise.train.data import Pack
+from streamdenoise.train.rooms import early_part
 
 Audio = npt.NDArray[np.float32]
 Rng = np.random.Generator
@@ -27,10 +28,6 @@ Row = dict[str, Any]
 
 SNRS_DB = (0.0, 5.0, 10.0, 15.0)
 LEVELS_DBFS = (-32.0, -18.0)
-EARLY_SECONDS = 0.05
-"""Reflections up to this long after the direct sound belong to the target."""
-
-_FADE_SECONDS = 0.005
 _MIN_SECONDS, _MAX_SECONDS = 3.0, 8.0
 _NOISE_SECONDS = 5.0
 _PEAK = 0.98
@@ -232,14 +229,7 @@ def _noise(pack: Pack, rows: list[Row], size: int, rng: Rng) -> Audio:
 def _in_room(pack: Pack, rows: list[Row], dry: Audio, rng: Rng) -> tuple[Audio, Audio]:
     """Return speech as it sounds in a room, and with its early reflections only."""
     response = pack.piece("rooms", rows[int(rng.integers(len(rows)))])
-    direct = int(np.argmax(np.abs(response)))
-    early = response.copy()
-    end, fade = (round(s * GRID_RATE) for s in (EARLY_SECONDS, _FADE_SECONDS))
-    window = np.zeros(response.size, np.float32)
-    window[: direct + end] = 1.0
-    tail = window[direct + end : direct + end + fade]
-    tail[:] = np.linspace(1.0, 0.0, fade, dtype=np.float32)[: tail.size]
-    early *= window
+    early, _ = early_part(response)
     size = 1 << (dry.size + response.size).bit_length()
     spectrum = np.fft.rfft(dry, size)
     wet, target = (

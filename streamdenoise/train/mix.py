@@ -19,6 +19,7 @@ from streamdenoise.constants import GRID_HOP, GRID_RATE
 from streamdenoise.train import noises
 from streamdenoise.train.calm import calm
 from streamdenoise.train.data import UNKNOWN, Pack, noise_weights, piece_weights
+from streamdenoise.train.rooms import draw_room, early_part
 
 Audio = npt.NDArray[np.float32]
 Rng = np.random.Generator
@@ -219,12 +220,8 @@ class Mixer:
             row = self.rooms[int(rng.integers(len(self.rooms)))]
             room = self.pack.piece("rooms", row)
         else:
-            room = noises.room(rng)
-        early = room.copy()
-        direct = int(np.argmax(np.abs(room)))
-        edge, fade = direct + GRID_RATE // 20, GRID_RATE // 200
-        early[edge : edge + fade] *= np.linspace(1, 0, early[edge : edge + fade].size)
-        early[edge + fade :] = 0.0
+            room = draw_room(rng)
+        early, direct = early_part(room)
         scale = 1.0 / max(float(np.sqrt(np.sum(early**2))), 1e-6)
         # The direct sound moves to the front, so that wet and dry stay aligned.
         start = max(direct - 8, 0)

@@ -1,4 +1,4 @@
-"""Noises and rooms made from nothing.
+"""Noises made from nothing.
 
 The recordings are thin on fans, air conditioners, offices and cars. These
 generators fill the gap: broadband noise of random colour with slow changes of
@@ -73,32 +73,6 @@ def bursts(rng: Rng, samples: int) -> Audio:
     floor = coloured(rng, samples)
     floor *= 0.03 / max(float(floor.std()), 1e-6)
     return (out + floor).astype(np.float32)
-
-
-def room(rng: Rng) -> Audio:
-    """Draw a small room: direct sound, sparse early echoes, decaying dense tail.
-
-    The decay time falls with frequency as air and furniture absorb, RT60 0.1 to
-    0.9 s at low frequencies; the direct-to-reverberant ratio is -3 to 12 dB.
-    """
-    rt60 = float(rng.uniform(0.1, 0.9))
-    samples = int(rt60 * GRID_RATE) // 256 * 256
-    time = np.arange(samples) / GRID_RATE
-    tail = np.zeros(samples)
-    white = np.fft.rfft(rng.standard_normal(samples))
-    frequency = np.linspace(0.0, 8000.0, white.size)
-    for low, high, share in ((0, 800, 1.0), (800, 3000, 0.85), (3000, 8001, 0.6)):
-        band = np.fft.irfft(white * ((frequency >= low) & (frequency < high)), samples)
-        tail += band * 10.0 ** (-3.0 * time / (rt60 * share))
-    onset = int(rng.uniform(0.002, 0.02) * GRID_RATE)
-    tail[:onset] = 0.0
-    for _ in range(int(rng.integers(3, 12))):
-        at = int(rng.uniform(0.001, 0.04) * GRID_RATE)
-        if at < samples:
-            tail[at] += rng.normal(0.0, 3.0) * 10.0 ** (-3.0 * at / GRID_RATE / rt60)
-    tail *= 10.0 ** (-rng.uniform(-3.0, 12.0) / 20.0) / np.sqrt(np.sum(tail**2) + 1e-9)
-    tail[0] = 1.0
-    return tail.astype(np.float32)
 
 
 def _harmonics(rng: Rng, samples: int, base: float, slope: float) -> Audio:
