@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from streamdenoise import service
 from streamdenoise.cli import cli
 from streamdenoise.cli.live import live
-from streamdenoise.service import (
+from streamdenoise.unit import (
     ServiceError,
     fresh_name,
     quoted,

@@ -63,7 +63,8 @@ def service() -> None:
 @click.option("--print", "only_print", is_flag=True, help="Only print the unit.")
 def install_command(profile: str | None, no_start: bool, only_print: bool) -> None:
     """Install it and start it; one that is there already is replaced."""
-    from ..service import install, read_only_works, unit_text
+    from ..service import install, read_only_works
+    from ..unit import unit_text
 
     writable = _writable(profile)
     if only_print:
@@ -122,7 +123,7 @@ def _writable(profile: str | None) -> list[Path]:
 @_profile_option
 def run_command(profile: str | None) -> None:
     """Run live as the unit does; each start has a recording of its own."""
-    from ..service import fresh_name
+    from ..unit import fresh_name
     from .configured import config_for, configurable, live_values
     from .live import live
 
@@ -144,7 +145,8 @@ def run_command(profile: str | None) -> None:
 @_profile_option
 def remove_command(profile: str | None) -> None:
     """Stop it and remove it."""
-    from ..service import remove, unit_name
+    from ..service import remove
+    from ..unit import unit_name
 
     path = remove(profile)
     if path is None:
