@@ -279,6 +279,53 @@ def test_underruns_raise_the_target_a_few_times(rng: np.random.Generator) -> Non
     assert (bridge.underruns, bridge.grown, bridge.target) == (1, 0, 2 * HOP)
 
 
+def test_what_was_held_for_a_bad_time_is_given_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After a long calm the delay is as at the start, dropped in a pause, uncounted.
+
+    Where that is too early, it is held for twice as long the next time.
+    """
+    monkeypatch.setattr("streamdenoise.live.bridge.CALM_SECONDS", 20.0)
+    bridge = Bridge(2 * HOP, 20 * HOP, rate=RATE, growth=HOP)
+    hum, at = tone(200), 0
+
+    def go_on(seconds: float) -> np.ndarray:
+        """A second of sound, then a second of silence, and so on."""
+        nonlocal at
+        played = []
+        for _ in range(round(seconds * RATE / HOP)):
+            loud = at // RATE % 2 == 0
+            bridge.push(hum(at, HOP) * np.float32(loud))
+            played.append(pull(bridge, HOP))
+            at += HOP
+        return np.concatenate(played)
+
+    def starve(hops: int) -> None:
+        for _ in range(hops):
+            pull(bridge, HOP)
+
+    go_on(10)
+    starve(4)
+    go_on(5)
+    raised = 3 * HOP
+    assert (bridge.grown, bridge.target, bridge.overruns) == (1, raised, 0)
+    before = bridge.fill
+    played = go_on(25)
+    assert (bridge.grown, bridge.target) == (0, 2 * HOP)
+    assert bridge.fill == before - HOP
+    assert (bridge.underruns, bridge.overruns, bridge.dropped) == (1, 0, 0)
+    # Nothing clicks: no step is larger than those of the tone itself.
+    assert np.max(np.abs(np.diff(played))) <= 1.01 * np.max(
+        np.abs(np.diff(hum(0, RATE)[:, 0]))
+    )
+    starve(4)
+    go_on(30)
+    assert bridge.grown == 1
+    go_on(30)
+    assert bridge.grown == 0
+
+
 @pytest.mark.parametrize("block", [HOP, 2 * HOP])
 @pytest.mark.parametrize("hops", [3, 4, 5, 8, 25])
 def test_what_is_held_lasts_from_burst_to_burst(block: int, hops: int) -> None:

@@ -39,6 +39,10 @@ PAUSE_SECONDS: Final = 0.25
 MOST_GROWTHS: Final = 4
 """How often the target is raised after an underrun."""
 
+CALM_SECONDS: Final = 300.0
+"""After so long without an underrun less is held again, by as much as one underrun
+added. Where that was too early, the next time is after twice as long."""
+
 QUIET: Final = 0.1
 """A place with this share of the usual power is quiet."""
 
@@ -85,7 +89,8 @@ class Bridge:
     slack
         How far the lowest fill may lie above the target; by default half of it.
     growth
-        Frames by which target and limit are raised after an underrun, a few times.
+        Frames by which target and limit are raised after an underrun, a few times, and
+        lowered again once it has been calm for long.
     most
         Frames of a pull that are worked on at once.
     clock
@@ -98,7 +103,7 @@ class Bridge:
     inserted, dropped
         Frames so inserted and dropped. Silence before the first start is not counted.
     grown
-        Times that the target was raised.
+        How many times the target is raised at present.
     controller : DriftController
 
     Raises
@@ -136,10 +141,12 @@ class Bridge:
         self.inserted = self.dropped = 0
         self.grown, self._growth = 0, growth
         self._to_grow, self._silent = False, 0
+        self._calm, self._patience = 0, round(CALM_SECONDS * rate)
+        self._shrunk = False
         self._clock = clock
         self._resampler = Resampler(channels, most)
         self._running = self._started = False
-        self._settled = self._excused = False
+        self._settled = self._excused = self._hasty = False
         self._watched, self._lowest, self._played = 0, limit, 0
         self._owed = self._waited = 0
         self._held = float(target)
@@ -269,14 +276,28 @@ class Bridge:
         elif self._watched >= (self.window if self._settled else self.window // 4):
             if self._lowest > self.target + self.slack:
                 self._owe(self._lowest - self.target)
+            elif self.grown:
+                self._shrink()
             self._settled = self._played > SETTLE_SECONDS * self.rate
+            self._calm += self._watched
             self._watched, self._lowest = 0, self.ring.capacity
 
     def _owe(self, frames: int) -> None:
         self._owed, self._waited = frames, 0
         # At the start the input is merely ahead; that is nobody's failure.
-        self._excused = not self._settled
+        self._excused = self._hasty = not self._settled
         self.overruns += self._settled
+
+    def _shrink(self) -> None:
+        """Hold less again after a long calm: what was amiss has passed."""
+        if self._calm < self._patience:
+            return
+        self.grown -= 1
+        self.target -= self._growth
+        self.limit -= self._growth
+        self._owed, self._waited = self._growth, 0
+        self._excused, self._hasty = True, False
+        self._calm, self._shrunk = 0, True
 
     def _choose_ratio(self, wanted: int) -> None:
         resampler, controller = self._resampler, self.controller
@@ -321,7 +342,7 @@ class Bridge:
         What follows the place is cross-faded with what follows the frames dropped.
         """
         self._waited += wanted
-        late = self._excused or self._waited >= PATIENCE_SECONDS * self.rate
+        late = self._hasty or self._waited >= PATIENCE_SECONDS * self.rate
         plenty = self._owed - int(PLENTY_SECONDS * self.rate) // 2
         if late:
             piece = self._owed
@@ -366,6 +387,10 @@ class Bridge:
             out[:count] *= self._rise[fade - count :][::-1]
         self.inserted += len(out) - got
         self.underruns += 1
+        early = self._shrunk and self._calm < self._patience
+        calm = round(CALM_SECONDS * self.rate)
+        self._patience = 2 * self._patience if early else calm
+        self._calm, self._shrunk = 0, False
         self._to_grow, self._silent = self._growth > 0, len(out) - got
         self._running = False
         self._owed = 0

@@ -42,6 +42,7 @@ def net_enhancer(
         size = -(-(x.size + GRID_HOP) // _WHOLE) * _WHOLE
         padded = np.zeros((1, size), np.float32)
         padded[0, : x.size] = x
-        return ops.convert_to_numpy(istft(net(stft(padded))))[0, : x.size]
+        y = ops.convert_to_numpy(istft(net(stft(padded))))
+        return np.asarray(y[0, : x.size])
 
     return enhance
