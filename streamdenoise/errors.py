@@ -39,6 +39,12 @@ class ModelError(StreamDenoiseError):
     """A model file is missing, damaged, or does not keep the step contract."""
 
 
+class UnknownModelError(ModelError):
+    """There is no model of the name or path that was given."""
+
+    exit_code = EXIT_USAGE
+
+
 class RuntimeMissingError(StreamDenoiseError):
     """No TFLite interpreter, PortAudio or other runtime part is installed."""
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from .card import MANIFEST, Manifest, ModelCard, read_json, sha256_of
 from .carried import ModelState, carried_pair
 from .constants import GRID_BINS
-from .errors import ModelError
+from .errors import ModelError, UnknownModelError
 from .head import HighHead
 from .runtime import Graph
 
@@ -172,7 +172,7 @@ def find_model(
         path = Path(name_or_path)
         if not path.is_file():
             kind = "a folder, not a model file" if path.is_dir() else "no such file"
-            raise ModelError(
+            raise UnknownModelError(
                 f"cannot load model {path}: {kind}; 'streamdenoise models' lists the "
                 "models that can be given by name"
             )
@@ -185,7 +185,7 @@ def find_model(
         card = manifest.models[name]
     except KeyError:
         known = ", ".join(manifest.models) or "none"
-        raise ModelError(
+        raise UnknownModelError(
             f"there is no model '{name}': the models are {known}; or give the path of "
             "a .tflite file"
         ) from None

@@ -194,7 +194,17 @@ def _identify(
             "nothing arrived on standard input; send audio to it, such as: "
             "arecord -f S16_LE -r 16000 | streamdenoise pipe | aplay"
         )
+    said = (sample_rate, channels, sample_format)
     if head not in (b"RIFF", b"RF64"):
+        # More is waited for only where it may tell: samples are to pass at once.
+        longer = reader.peek(8) if head[:3] == bytes(3) else head
+        if said == (None, None, None) and _is_coded(longer):
+            raise AudioFormatError(
+                "what arrives on standard input is no plain sound but a file of another "
+                "format; decode it first, such as with: ffmpeg -i IN -f wav "
+                "-c:a pcm_s16le - | streamdenoise pipe; or give its name to: "
+                "streamdenoise file"
+            )
         raw = SAMPLE_FORMATS[sample_format or "s16le"]
         stream = _Stream(sample_rate or 16000, channels or 1, raw, None, False)
         check_stream(stream.sample_rate, stream.channels, "the stream")
@@ -207,7 +217,6 @@ def _identify(
             "a pipe takes plain samples, so decode it first, such as with: "
             "ffmpeg -i IN -f wav -c:a pcm_s16le - | streamdenoise pipe"
         )
-    said = (sample_rate, channels, sample_format)
     found = (header.sample_rate, header.channels, header.sample_format.name)
     if any(s is not None and s != f for s, f in zip(said, found, strict=True)):
         warn(
@@ -221,6 +230,12 @@ def _identify(
         header.data_bytes,
         True,
     )
+
+
+def _is_coded(head: bytes) -> bool:
+    """Tell whether bytes begin a well-known file that is not plain samples."""
+    marks = (b"fLaC", b"OggS", b"ID3", b"FORM", b"caff", b".snd", b"\x1aE\xdf\xa3")
+    return head.startswith(marks) or head[4:8] == b"ftyp"
 
 
 class _Flow:

@@ -120,6 +120,27 @@ def test_every_flag_can_stand_in_the_file(file: Path) -> None:
             assert f"# {key} = " in text
 
 
+def test_each_line_of_the_new_file_can_be_uncommented(file: Path) -> None:
+    """What `init` shows is an example that works and does something, not a blank."""
+    section, lines = "", []
+    for line in template().splitlines():
+        if line.startswith("["):
+            section = line
+        elif line.startswith("# ") and " = " in line.split("  #")[0] and section:
+            lines.append((section.strip("[]"), line[2:]))
+    assert len(lines) > 40
+    for command, line in lines:
+        file.write_text(f"[{command}]\n{line}\n")
+        if command not in CONFIGURABLE:
+            continue
+        key = line.split(" = ")[0].strip()
+        option = all_flags()[command][key]
+        value = taken(command, *(["a.wav"] if command == "file" else []))
+        assert option.name is not None
+        if option.expose_value:
+            assert value[option.name] not in (None, (), "", 0, False), line
+
+
 def value_for(option: click.Option) -> str:
     if option.is_flag:
         return "true"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from ..errors import AudioFormatError
 from ..names import shown
-from .plan import DENOISED, Found, PlanError
+from .plan import DENOISED, REMOVED, Found, PlanError
 from .urls import is_remote, relative_place, scheme_of, url_name
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ VIDEO: Final = frozenset(
 """The same, where PyAV is installed to read them."""
 
 _HIDDEN: Final = "."
-_EARLIER: Final = "it is the result of an earlier run"
+_EARLIER: Final = "made by an earlier run"
 
 
 @dataclass
@@ -250,9 +250,10 @@ class _Search:
     def _is_result(self, name: str) -> bool:
         """Tell whether a file was made of another one here, and note it."""
         stem, kind = _split(name)
-        if not self._own_results or not stem.endswith(DENOISED):
+        endings = [ending for ending in (DENOISED, REMOVED) if stem.endswith(ending)]
+        if not self._own_results or not endings:
             return False
-        original = stem[: -len(DENOISED)]
+        original = stem[: -len(endings[0])]
         # The extension may have changed where the input's cannot be written.
         if any(os.path.exists(f"{original}.{k}") for k in _likely(kind)):  # noqa: PTH110
             self._pass(_EARLIER)

@@ -25,6 +25,9 @@ __all__ = [
 DENOISED: Final = ".denoised"
 """What the name of a result beside its input ends with, before the extension."""
 
+REMOVED: Final = ".removed"
+"""The same, where the result is what was taken away."""
+
 
 class PlanError(OutputError):
     """Inputs and outputs do not fit together; nothing was touched."""
@@ -73,9 +76,9 @@ class Job:
     explicit: bool = False
 
 
-def default_target(source: Path) -> Path:
-    """Return ``NAME.denoised.EXT`` beside `source`."""
-    return source.with_name(f"{source.stem}{DENOISED}{source.suffix}")
+def default_target(source: Path, ending: str = DENOISED) -> Path:
+    """Return ``NAME.denoised.EXT`` beside `source`, or with another ending."""
+    return source.with_name(f"{source.stem}{ending}{source.suffix}")
 
 
 def plan_targets(
@@ -111,7 +114,11 @@ def plan_targets(
 
 
 def make_jobs(
-    found: Sequence[Found], output: str | None, *, into_folder: bool | None = None
+    found: Sequence[Found],
+    output: str | None,
+    *,
+    into_folder: bool | None = None,
+    ending: str = DENOISED,
 ) -> list[Job]:
     """Decide where the results of all inputs go; see `plan_targets`.
 
@@ -123,6 +130,8 @@ def make_jobs(
         Path or address, or None.
     into_folder
         As for `plan_targets`.
+    ending
+        Of the names of results beside their inputs.
 
     Returns
     -------
@@ -140,7 +149,7 @@ def make_jobs(
             f"-o {shown(output)} is a file, but {len(found)} inputs need a folder; "
             "name a folder"
         )
-    pairs = [(one, _target(one, output, into_folder)) for one in found]
+    pairs = [(one, _target(one, output, into_folder, ending)) for one in found]
     identities = _Identities()
     inputs = {identities.of(one.source): one.source for one in found}
     taken: dict[str, str] = {}
@@ -170,14 +179,14 @@ def make_jobs(
     ]
 
 
-def _target(one: Found, output: str | None, into_folder: bool) -> str:
+def _target(one: Found, output: str | None, into_folder: bool, ending: str) -> str:
     if output is None:
         if is_remote(one.source):
             raise PlanError(
                 f"the result of {shown(one.source)} needs a place: name a file or "
                 "folder with -o"
             )
-        return str(default_target(Path(one.source)))
+        return str(default_target(Path(one.source), ending))
     if not into_folder:
         return output
     if is_remote(output):

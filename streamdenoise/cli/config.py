@@ -21,6 +21,26 @@ _HEAD = """\
 # rest, and [live], [file] and [pipe] over what stands for all commands.
 """
 
+_EXAMPLES = {
+    "strength": "12",
+    "model": '"pi"',
+    "input": '"USB"',
+    "output": '"Headphones"',
+    "virtual-mic": "true",
+    "rate": "48000",
+    "channels": "2",
+    "duration": "3600",
+    "record": '"~/talk.flac"',
+    "name": '"call"',
+    "loudness": "-16",
+    "cluster": '"local"',
+    "split": "600",
+    "report": '"report.html"',
+}
+"""Something that makes sense for a flag without a default that does."""
+
+_OUTPUTS = {"file": '"clean"'}
+
 _PROFILES = """\
 # Sections that count with --profile NAME only, here: streamdenoise live --profile call
 # [profile.call]
@@ -140,23 +160,27 @@ def template() -> str:
         lines = [f"[{name}]"]
         for key, option in flags.items():
             text = " ".join((option.help or "").split("  [")[0].split())
-            lines.append(f"# {key} = {_example(option)}".ljust(30) + f"  # {text}")
+            example = _OUTPUTS.get(name) if key == "output" else None
+            line = f"# {key} = {example or _example(key, option)}"
+            lines.append(f"{line:<30}  # {text}")
         parts.append("\n".join(lines) + "\n")
     return "\n".join([*parts, _PROFILES])
 
 
-def _example(option: click.Option) -> str:
+def _example(key: str, option: click.Option) -> str:
     default = option.default
+    if key in _EXAMPLES:
+        return _EXAMPLES[key]
     if option.is_flag:
         return "true"
     if isinstance(default, (int, float)) and not isinstance(default, bool):
         return str(default)
     if isinstance(default, str):
         return f'"{default}"'
-    if isinstance(option.type, (click.types.FloatParamType, click.types.IntParamType)):
-        return "0"
     choices = getattr(option.type, "choices", None)
-    return f'"{choices[0]}"' if choices else '""'
+    if not choices:
+        raise LookupError(f"--{key} has no example")
+    return f'"{choices[0]}"'
 
 
 def _path() -> Any:

@@ -123,7 +123,7 @@ def _print(done: DemoResult, *, own: bool) -> None:
     write("Next:")
     steps = [
         ["  streamdenoise demo FILE", "the same with a recording of yours"],
-        ["  streamdenoise file FILE", "clean a file into FILE.denoised"],
+        ["  streamdenoise file FILE", "clean a file into NAME.denoised.EXT"],
         ["  streamdenoise live", "clean your microphone while you speak"],
     ]
     for line in columns(steps[1:] if own else steps):

@@ -151,7 +151,8 @@ def file(
     """Denoise sound files: wav, flac, ogg, opus, mp3, aiff, caf and more.
 
     The result has the rate, channels, length and format of its input, and lies on it
-    sample for sample. INPUT is a file, a folder, a pattern, an address (http, https,
+    sample for sample; in folders, results of earlier runs are passed over unless -o
+    names another folder. INPUT is a file, a folder, a pattern, an address (http, https,
     s3, gs), or - for a list of names on standard input.
 
     \b
@@ -163,13 +164,14 @@ def file(
     streamdenoise file -r talks -o clean --cluster tcp://head:8786
     find . -name '*.wav' -print0 | streamdenoise file -0 - -o clean
     """  # noqa: D301
-    from ..batch.plan import make_jobs
+    from ..batch.plan import DENOISED, REMOVED, make_jobs
     from ..batch.run import Batch, Options
 
     collected = _collect(inputs, output, recursive, null)
     several = len(inputs) > 1 or collected.many
     into_folder = _into_folder(output, several)
-    planned = make_jobs(collected.found, output, into_folder=into_folder)
+    ending = REMOVED if removed else DENOISED
+    planned = make_jobs(collected.found, output, into_folder=into_folder, ending=ending)
     if report is not None:
         _check_report(report, planned, force=force, resume=resume)
     options = Options(
@@ -257,13 +259,31 @@ def _cluster(address: str | None, jobs: int, split: float) -> Cluster | None:
 
 def _into_folder(output: str | None, several: bool) -> bool:
     """Tell whether ``-o`` means a folder."""
+    from ..batch.collect import SOUND, VIDEO
+
     if output is None:
         return False
+    if output == "-":
+        raise click.UsageError(
+            "-o - is no file: what goes through standard input and output is denoised "
+            "by: streamdenoise pipe"
+        )
+    folder_there = os.path.isdir(output)  # noqa: PTH112
+    if (
+        several
+        and not folder_there
+        and Path(output).suffix[1:].lower() in SOUND | VIDEO
+    ):
+        raise click.UsageError(
+            f"-o {shown(output)} names one file, but the inputs are several: name a "
+            "folder, such as -o clean"
+        )
     if several or output.endswith((os.sep, "/")):
         return True
     if is_remote(output):
         return "/" not in output.split("://", 1)[1]
-    return os.path.isdir(output)  # noqa: PTH112
+    # The shell may have found one file where a pattern could have meant several.
+    return folder_there or not Path(output).suffix
 
 
 def _check_report(

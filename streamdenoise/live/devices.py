@@ -332,7 +332,7 @@ def _nothing_here(kind: Kind, devices: Sequence[Device]) -> str:
     have = f"only {_shown(devices)}" if devices else "no sound device at all"
     advice = {
         "linux": "is a sound server running (pulseaudio --check, pactl info), and may "
-        "you use the sound card (groups audio)?",
+        "you use the sound card (is 'audio' in what 'groups' prints)?",
         "darwin": "allow the terminal to use the microphone in System Settings, "
         "Privacy.",
         "win32": "allow desktop apps to use the microphone in Settings, Privacy.",

@@ -83,6 +83,7 @@ class Incoming:
         self._arguments = [*arguments]
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
+        before = pactl.server()
         self._door = door(list_devices(sd))
         remove_stale()
         if any(found.name == self.sink_name for found in find_all()):
@@ -90,7 +91,6 @@ class Incoming:
                 f"the virtual loudspeaker '{self.sink_name}' is there already, of "
                 "another live: end that, or choose another name"
             )
-        before = pactl.server()
         real = self._real_sink(before.default_sink)
         self.output = real.description
         made = self._make()
