@@ -200,8 +200,8 @@ def _identify(
         longer = reader.peek(8) if head[:3] == bytes(3) else head
         if said == (None, None, None) and _is_coded(longer):
             raise AudioFormatError(
-                "what arrives on standard input is no plain sound but a file of another "
-                "format; decode it first, such as with: ffmpeg -i IN -f wav "
+                "what arrives on standard input is a file, but no plain samples and no "
+                "WAV; decode it first, such as with: ffmpeg -i IN -f wav "
                 "-c:a pcm_s16le - | streamdenoise pipe; or give its name to: "
                 "streamdenoise file"
             )
