@@ -138,3 +138,30 @@ def test_loudness(tmp_path, model_arg):
     assert pyln.Meter(rate).integrated_loudness(y) == pytest.approx(-30.0, abs=0.3)
     for wrong in ("3", "-71", "nan", "loud"):
         assert run(*args, "--force", *more, wrong).exit_code == 2
+
+
+def test_output_is_a_folder_or_a_file_as_its_name_says(tmp_path, model_arg):
+    """No extension: a folder, for one input too; an extension: one input only."""
+    a, b = (write_noise(tmp_path / name) for name in ("a.wav", "b.wav"))
+    clean = tmp_path / "clean"
+    assert run("file", a, "-o", clean, "--model", model_arg).exit_code == 0
+    assert (
+        run("file", a, b, "-o", clean, "--force", "--model", model_arg).exit_code == 0
+    )
+    assert sorted(p.name for p in clean.glob("*.wav")) == ["a.wav", "b.wav"]
+    several = run("file", a, b, "-o", tmp_path / "c.flac", "--model", model_arg)
+    assert several.exit_code == 2 and "name a folder" in several.stderr
+    pipe = run("file", a, "-o", "-", "--model", model_arg)
+    assert pipe.exit_code == 2 and "streamdenoise pipe" in pipe.stderr
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.wav", "b.wav", "clean"]
+
+
+def test_what_is_removed_has_a_name_of_its_own(tmp_path, model_arg):
+    """Both halves of a recording lie beside it, and neither is an input later."""
+    a = write_noise(tmp_path / "a.wav")
+    for words in ([], ["--removed"]):
+        assert run("file", a, *words, "--model", model_arg).exit_code == 0
+    names = ["a.denoised.wav", "a.removed.wav", "a.wav"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == names
+    again = run("file", tmp_path, "--dry-run", "--model", model_arg)
+    assert again.stdout.count("->") == 1 and "2 files were passed over" in again.stderr

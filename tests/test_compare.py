@@ -150,3 +150,11 @@ def test_picture_never_replaces_a_recording(tmp_path):
         result = run("compare", a, b, "-o", other, "--force")
         assert result.exit_code == 2 and "another file" in result.stderr
         assert b.read_bytes() == before
+
+
+def test_picture_has_the_name_of_what_it_is(tmp_path):
+    """A PNG under the name of another format is refused, with the name to take."""
+    a = write_noise(tmp_path / "a.wav")
+    result = run("compare", a, a, "-o", tmp_path / "both.jpg")
+    assert result.exit_code == 2 and "both.png" in result.stderr
+    assert not (tmp_path / "both.jpg").exists()

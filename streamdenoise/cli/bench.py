@@ -42,6 +42,7 @@ _HEAD = (
 @click.option(
     "--seconds",
     type=click.FloatRange(0.5, 600.0),
+    metavar="S",
     default=10.0,
     show_default=True,
     help="Sound of one pass.",
@@ -49,6 +50,7 @@ _HEAD = (
 @click.option(
     "--passes",
     type=click.IntRange(1, 100),
+    metavar="N",
     default=5,
     show_default=True,
     help="Timed passes; figures are medians.",

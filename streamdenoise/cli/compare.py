@@ -45,6 +45,11 @@ def compare(a: Path, b: Path, output: Path | None, force: bool, as_json: bool) -
 
     if output is not None:
         _check_apart(output, (a, b))
+        if output.suffix.lower() not in ("", ".png"):
+            raise click.UsageError(
+                f"-o {shown(output)}: the picture is a PNG; name it "
+                f"{shown(output.with_suffix('.png'))}"
+            )
         check_target(output, force=force)
     found = measure(a, b, picture=output is not None)
     if output is not None:

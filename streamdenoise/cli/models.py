@@ -102,6 +102,7 @@ def _size(manifest: Manifest, card: ModelCard) -> int | None:
 @click.option(
     "--steps",
     type=click.IntRange(100, 10_000_000),
+    metavar="N",
     default=10_000,
     show_default=True,
     help="Steps of each long run.",
