@@ -7,10 +7,13 @@ while it runs is nothing but the work that cannot be done earlier.
 
 from __future__ import annotations
 
+import io
 import os
+import select
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import numpy as np
 
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["PipeResult", "run_pipe"]
 
 _READ_BYTES: Final = 1 << 16
+_WAIT_SECONDS: Final = 0.1
+_NAP_SECONDS: Final = 0.001
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,7 @@ def run_pipe(
     sample_format: str | None = None,
     link_channels: bool = False,
     warn: Callable[[str], None] = lambda sentence: None,
+    stopped: Callable[[], bool] | None = None,
 ) -> PipeResult:
     """Denoise `source` into `sink` until it ends.
 
@@ -90,7 +96,8 @@ def run_pipe(
     ----------
     source, sink
         Binary streams, such as ``sys.stdin.buffer`` and ``sys.stdout.buffer``.
-        Neither needs to seek. `sink` is flushed after every write.
+        Neither needs to seek, and either may be non-blocking. `sink` is flushed after
+        every write.
     model
         A loaded model, a name, or None for the default.
     settings
@@ -101,6 +108,10 @@ def run_pipe(
         One gain for all channels, so that the stereo image does not move.
     warn
         Takes a sentence about something odd.
+    stopped
+        Asked before every read, and some times a second while nothing comes; once it
+        is true, the stream counts as ended, and what came of it is finished. Nothing
+        may have been read ahead of `source` then.
 
     Returns
     -------
@@ -120,7 +131,7 @@ def run_pipe(
 
     if model is None or isinstance(model, str):
         model = load_model(model)
-    reader = _Reader(source)
+    reader = _Reader(source, stopped)
     stream = _identify(reader, sample_rate, channels, sample_format, warn)
     hop = model.card.stft(stream.sample_rate).hop
     engine = Denoiser(
@@ -155,7 +166,12 @@ def run_pipe(
 class _Reader:
     """Bytes of a stream as they come, with the first ones looked at beforehand."""
 
-    def __init__(self, source: BinaryIO) -> None:
+    def __init__(self, source: BinaryIO, stopped: Callable[[], bool] | None) -> None:
+        self._source = source
+        self._stopped = stopped or (lambda: False)
+        # A read that waits cannot be stopped, and `read1` of a source that does not
+        # wait takes "nothing yet" for the end: both are asked before.
+        self._asks = stopped is not None or not _waits(source)
         self._ahead = b""
         # `read` of a buffered stream waits until it has all; `read1` takes what is
         # there, which is what keeps a live pipe live.
@@ -166,7 +182,7 @@ class _Reader:
     def peek(self, size: int) -> bytes:
         """Return the first `size` bytes, fewer at the end, and keep them."""
         while len(self._ahead) < size:
-            part = self._some(size - len(self._ahead))
+            part = self._next(size - len(self._ahead))
             if not part:
                 break
             self._ahead += part
@@ -177,7 +193,41 @@ class _Reader:
         if self._ahead:
             part, self._ahead = self._ahead[:size], self._ahead[size:]
             return part
-        return self._some(size) or b""
+        return self._next(size)
+
+    def _next(self, size: int) -> bytes:
+        while not self._stopped():
+            if self._asks and not _is_ready(self._source, to_write=False):
+                continue
+            part = self._some(size)
+            if part is not None:
+                return part
+            # Nothing yet, and no end either: it is asked from now on. The nap is for
+            # those that cannot be asked.
+            self._asks = True
+            time.sleep(_NAP_SECONDS)
+        return b""
+
+
+def _waits(source: BinaryIO) -> bool:
+    """Tell whether a read waits until something is there."""
+    try:
+        return os.get_blocking(source.fileno())
+    except (OSError, ValueError, AttributeError):
+        return True
+
+
+def _is_ready(stream: Any, *, to_write: bool) -> bool:
+    """Wait a moment for a stream; true at once where nobody can tell."""
+    ours = [stream]
+    try:
+        if to_write:
+            found = select.select([], ours, [], _WAIT_SECONDS)
+        else:
+            found = select.select(ours, [], [], _WAIT_SECONDS)
+    except (OSError, ValueError, TypeError):
+        return True  # no file, or a pipe of Windows
+    return any(found)
 
 
 def _identify(
@@ -333,7 +383,7 @@ class _Flow:
 
 def _write(sink: BinaryIO, data: bytes) -> None:
     try:
-        sink.write(data)
+        _write_all(sink, data)
         sink.flush()
     except BrokenPipeError:
         raise
@@ -341,6 +391,26 @@ def _write(sink: BinaryIO, data: bytes) -> None:
         raise OutputError(
             f"cannot write to standard output: {error.strerror}"
         ) from error
+
+
+def _write_all(sink: BinaryIO, data: bytes) -> None:
+    """Write all of `data`, also where a write may take a part of it, or nothing."""
+    raw: Any = sink
+    if isinstance(sink, io.BufferedWriter):
+        # Past its buffer: what waits in it would hold up the end of the program.
+        sink.flush()
+        raw = sink.raw
+    if not isinstance(raw, io.RawIOBase):
+        raw.write(data)
+        return
+    rest = memoryview(data)
+    while rest:
+        count = raw.write(rest)
+        if count is None:  # a non-blocking one that is full
+            time.sleep(_NAP_SECONDS)
+            _is_ready(raw, to_write=True)
+        else:
+            rest = rest[count:]
 
 
 def _position(sink: BinaryIO) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -207,19 +208,23 @@ def test_every_track_is_done_or_the_first(tmp_path):
         assert np.abs(y - (0.5 if number == 0 else 1.0) * x).max() < 1e-4
 
 
-@pytest.mark.parametrize("rate", [44100, 48000])
-def test_vorbis_in_webm(tmp_path, rate):
-    """Vorbis stays Vorbis at its rate, though FFmpeg has no good encoder for it."""
+def vorbis_in_webm(folder: Path, rate: int) -> Path:
     x = sound(rate, rate, 2)
-    sf.write(tmp_path / "a.ogg", x, rate, format="OGG", subtype="VORBIS")
-    webm = str(tmp_path / "a.webm")
-    with av.open(str(tmp_path / "a.ogg")) as ogg, av.open(webm, "w") as out:
+    sf.write(folder / "a.ogg", x, rate, format="OGG", subtype="VORBIS")
+    webm = folder / "a.webm"
+    with av.open(str(folder / "a.ogg")) as ogg, av.open(str(webm), "w") as out:
         stream = out.add_stream_from_template(ogg.streams.audio[0])
         for packet in ogg.demux(ogg.streams.audio[0]):
             if packet.size:
                 packet.stream = stream
                 out.mux(packet)
-    copy(tmp_path / "a.webm", tmp_path / "b.webm")
+    return webm
+
+
+@pytest.mark.parametrize("rate", [44100, 48000])
+def test_vorbis_in_webm(tmp_path, rate):
+    """Vorbis stays Vorbis at its rate, though FFmpeg has no good encoder for it."""
+    copy(vorbis_in_webm(tmp_path, rate), tmp_path / "b.webm")
     (a, at), (b, at_b) = decoded(tmp_path / "a.webm"), decoded(tmp_path / "b.webm")
     assert at == at_b and abs(len(a) - len(b)) <= 1024 and lag(a, b) == 0
     with av.open(str(tmp_path / "b.webm")) as out:
@@ -408,3 +413,13 @@ def test_sound_files_still_go_to_libsndfile(tmp_path):
         with open_reader(tmp_path / f"a.{ext}") as reader:
             assert isinstance(reader, AudioReader)
             assert reader.tracks == (reader,)
+
+
+def test_colon_in_a_relative_name_is_no_protocol(tmp_path, monkeypatch):
+    """``12:30 talk.webm`` is a file, wherever its helpers are opened by name."""
+    if sys.platform == "win32":
+        pytest.skip("no file has such a name there")
+    monkeypatch.chdir(tmp_path)
+    copy(vorbis_in_webm(tmp_path, 48000), Path("12:30 talk.webm"))
+    with av.open(str(tmp_path / "12:30 talk.webm")) as out:
+        assert out.streams.audio[0].codec_context.name == "vorbis"

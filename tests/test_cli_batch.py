@@ -17,6 +17,7 @@ import pytest
 import soundfile as sf
 
 from streamdenoise.batch.journal import JOURNAL, Journal
+from streamdenoise.batch.task import Denoise
 from tests.clitools import ROOT, model_arg, process, run, write_noise
 
 __all__ = ["model_arg"]
@@ -514,3 +515,74 @@ def test_progress_on_a_terminal(tmp_path, model_arg):
     child.communicate()
     assert child.returncode == 0
     assert b" left " in seen and b"2/3" in seen and b"%" in seen and b"x  " in seen
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a terminal of its own")
+def test_terminal_that_goes_away(tmp_path, model_arg):
+    """A batch that was disowned goes on without its line of progress."""
+    import pty
+
+    top = tmp_path / "in"
+    top.mkdir()
+    for i in range(3):
+        write_noise(top / f"{i}.wav", 16000 * 60)
+    ours, theirs = pty.openpty()
+    args = ("file", top, "-o", tmp_path / "out", "--model", model_arg)
+    code = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)"
+    child = process(*args, code=code, stderr=theirs, start_new_session=True)
+    os.close(theirs)
+    seen = b""
+    while b"[" not in seen:
+        seen += os.read(ours, 4096)
+    os.close(ours)
+    out, _ = child.communicate(timeout=120)
+    assert child.returncode == 0 and b"3 of 3 files were denoised" in out
+    assert made(tmp_path / "out") == ["0.wav", "1.wav", "2.wav"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_full_disk_under_the_words(tmp_path, talks, model_arg, unbuffered, monkeypatch):
+    """It costs the words, not the work, and is said once."""
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    args = ("file", "-r", talks, "-o", tmp_path / "out", "--model", model_arg)
+    with open("/dev/full", "wb") as full:  # noqa: PTH123
+        child = process(*args, stdout=full)
+    _, err = child.communicate(timeout=120)
+    assert child.returncode == 0 and made(tmp_path / "out") == made(talks)
+    assert err.count(b"cannot write to standard output") == 1
+
+
+@posix
+@pytest.mark.parametrize("two", [("SIGINT", "SIGTERM"), ("SIGHUP", "SIGHUP")])
+def test_two_signals_leave_nothing_of_one_file(tmp_path, model_arg, two):
+    """Also of a single input, which has no journal."""
+    source = write_noise(tmp_path / "a.wav", 16000 * 900)
+    out = tmp_path / "out"
+    out.mkdir()
+    child = process("file", source, "-o", out, "--model", model_arg)
+    wait_for(lambda: parts(out), child)
+    time.sleep(0.3)
+    for name in two:
+        child.send_signal(getattr(signal, name))
+    _, err = child.communicate(timeout=60)
+    assert child.returncode == 130 and b"nothing half-done" in err
+    assert list(out.iterdir()) == []
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_interruption_while_cleaning_up(tmp_path, monkeypatch, model_arg, before):
+    """What the writer could not remove goes all the same, but nothing of others."""
+    source, target = write_noise(tmp_path / "a.wav"), tmp_path / "b.wav"
+    others, own = (tmp_path / f".b.wav.{n:08x}.part" for n in range(2))
+
+    def cut_off(self, work, progress):
+        own.touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Denoise, "run", cut_off)
+    if before:
+        others.touch()
+    result = run("file", source, "-o", target, "--model", model_arg)
+    assert result.exit_code == 130
+    assert others.exists() if before else not own.exists()

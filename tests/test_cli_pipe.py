@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
+import sys
+import threading
+import time
 
 import numpy as np
 import pytest
+import soundfile as sf
 
 from streamdenoise import denoise
-from tests.clitools import model_arg, noise, process, run, wav_bytes
+from tests.clitools import ROOT, model_arg, noise, process, run, wav_bytes
 
 __all__ = ["model_arg"]
 
@@ -110,3 +115,101 @@ def test_terminal_as_input_is_explained(model_arg):
     assert b"arecord" in child.stderr.read()
     os.close(master)
     os.close(slave)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_interruption_finishes_what_came(tmp_path, model_arg, name):
+    """All that came by then is in the file, and its header tells the true length."""
+    raw = wav_bytes(b"\0\1" * 8100, declared=0xFFFFFFFF)
+    path = tmp_path / "talk.wav"
+    with path.open("wb") as file:
+        child = process("pipe", "--model", model_arg, stdout=file)
+    child.stdin.write(raw)
+    child.stdin.flush()
+    deadline = time.monotonic() + 60
+    while path.stat().st_size < 15000 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    child.send_signal(getattr(signal, name))
+    assert child.wait(60) == 130
+    assert child.stderr.read().endswith(b"streamdenoise: interrupted\n")
+    child.stdin.close()
+    assert sf.info(path).frames == 8100 and path.stat().st_size == len(raw)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
+def test_second_signal_ends_at_once(model_arg):
+    """Also where the listener takes nothing, so that nothing can be finished."""
+    child = process("pipe", "--model", model_arg)
+    os.set_blocking(child.stdin.fileno(), False)
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:  # until both pipes are full
+        with contextlib.suppress(BlockingIOError):
+            os.write(child.stdin.fileno(), bytes(4096))
+        time.sleep(0.005)
+    child.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    assert child.poll() is None
+    child.send_signal(signal.SIGINT)
+    assert child.wait(20) == 130
+    child.communicate()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes that do not wait")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_streams_that_do_not_wait_lose_nothing(model_arg, unbuffered):
+    """Neither a source with pauses nor a slow listener costs a byte."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": unbuffered}
+    theirs_in, ours_in = os.pipe()
+    ours_out, theirs_out = os.pipe()
+    for end in (theirs_in, theirs_out):
+        os.set_blocking(end, False)
+    pipes = {"stdin": theirs_in, "stdout": theirs_out, "env": env}
+    child = subprocess.Popen(
+        [sys.executable, "-m", "streamdenoise", "pipe", "--model", model_arg], **pipes
+    )
+    os.close(theirs_in)
+    os.close(theirs_out)
+
+    def feed() -> None:
+        for _ in range(4):
+            os.write(ours_in, bytes(60000))
+            time.sleep(0.5)
+        os.close(ours_in)
+
+    feeder = threading.Thread(target=feed, daemon=True)
+    feeder.start()
+    time.sleep(3)
+    got = 0
+    while part := os.read(ours_out, 65536):
+        got += len(part)
+    os.close(ours_out)
+    feeder.join(10)
+    assert child.wait(60) == 0 and got == 4 * 60000
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="POSIX signals")
+def test_pause_of_the_program_loses_nothing(model_arg):
+    """Ctrl-Z and fg cut a write short; what is left of it is written."""
+    data = bytes(160_000)
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+    args = [sys.executable, "-m", "streamdenoise", "pipe", "--model", model_arg]
+    child = subprocess.Popen(
+        args, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env
+    )
+    feeder = threading.Thread(
+        target=lambda: (child.stdin.write(data), child.stdin.close()), daemon=True
+    )
+    feeder.start()
+    out = child.stdout.fileno()
+    got = len(os.read(out, 5000))
+    time.sleep(2)  # the pipe is full again
+    got += len(os.read(out, 5000))
+    time.sleep(0.3)
+    child.send_signal(signal.SIGSTOP)
+    time.sleep(0.3)
+    child.send_signal(signal.SIGCONT)
+    while part := os.read(out, 65536):
+        got += len(part)
+    assert child.wait(60) == 0 and got == len(data)
+    feeder.join(10)

@@ -266,3 +266,23 @@ def test_stop_ends_the_run(session: Any) -> None:
 
     session.run(10.0, tick=tick)
     assert len(ticks) == 1
+
+
+def test_off_says_why_a_recording_has_stopped(session: Any, tmp_path: Path) -> None:
+    """It runs no more, so another may begin; `off` tells what became of it, once."""
+    controls = Controls(session, folder=tmp_path)
+    controls.do(["record"])
+    session._recorder.error = StreamDenoiseError("the disk is full")
+    assert "recording" not in controls.do(["status"])
+    assert controls.status()["recording"] is None
+    with pytest.raises(StreamDenoiseError, match="stopped: the disk is full"):
+        controls.do(["record", "off"])
+    assert controls.do(["record", "off"]) == "nothing is being recorded"
+
+
+@pytest.mark.parametrize("name", ["~no-such-user/x.wav", "~no-such-user"])
+def test_a_home_of_nobody_is_a_sentence(session: Any, name: str) -> None:
+    """A slip in the name of a user is a wrong word, not a bug of ours."""
+    with pytest.raises(ControlError, match="no user for '~no-such-user'"):
+        Controls(session).do(["record", name])
+    assert session.recording is None

@@ -32,7 +32,8 @@ from streamdenoise.control.server import (
     ControlServer,
     read_words,
 )
-from streamdenoise.errors import StreamDenoiseError
+from streamdenoise.errors import EXIT_USAGE, StreamDenoiseError
+from tests.clitools import run
 
 pytestmark = pytest.mark.skipif(
     not supported(), reason="Python has no Unix domain sockets on this system"
@@ -308,3 +309,32 @@ def test_a_poll_never_waits(tmp_path: Path) -> None:
             sock.close()
         server.poll()
         assert server._clients == []
+
+
+@pytest.mark.parametrize(
+    "words", [("record", "~no-such-user/x.wav"), ("model", "~no-such-user/x.tflite")]
+)
+def test_a_home_of_nobody_is_a_wrong_word(words: tuple[str, str]) -> None:
+    """It is said without asking a session, and is no bug to be reported."""
+    result = run("ctl", *words)
+    assert result.exit_code == EXIT_USAGE
+    assert "no user for '~no-such-user'" in result.output
+    assert "bug" not in result.output
+
+
+def test_a_tilde_in_other_words_is_left_to_the_session(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The name of a model is no file, and a tilde of our own is a home."""
+    sent: list[list[str]] = []
+
+    def asked(words: list[str], **_: object) -> dict[str, Any]:
+        sent.append(words)
+        return {"ok": True, "text": "done"}
+
+    monkeypatch.setattr(client, "request", asked)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert run("ctl", "model", "~no-such-user").exit_code == 0
+    assert run("ctl", "record", "~/x.wav").exit_code == 0
+    assert sent == [["model", "~no-such-user"], ["record", str(tmp_path / "x.wav")]]

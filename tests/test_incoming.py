@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
+import streamdenoise.virtual.incoming as incoming_module
 from streamdenoise import denoise, load_model
 from streamdenoise.control.client import NAME, request
 from streamdenoise.errors import DeviceError, StreamDenoiseError
@@ -99,6 +101,37 @@ def test_it_says_once_why_it_ended(server: PulseServer) -> None:
         incoming.check(said.append)
     assert len(said) == 1
     assert "no-such-model" in said[0]
+
+
+TALKS = """
+import sys
+sys.stderr.write("a meter of some kind " * 200_000)
+sys.stderr.write("\\nstreamdenoise: the microphone is on fire\\n")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no sound server")
+def test_what_the_second_live_says_does_not_grow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Megabytes go through without a file or a full pipe; its end is still told.
+
+    A session of months may say as much, and a file for it may be in memory.
+    """
+    monkeypatch.setattr(incoming_module, "_CODE", TALKS)
+    incoming = Incoming.__new__(Incoming)
+    incoming.sink_name, incoming.control_name = "loudspeaker-incoming", "incoming"
+    incoming._door, incoming._arguments = "pulse", []
+    files: list[object] = []
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda *_: files.append(1))
+    incoming._start("ear")
+    assert wait_for(lambda: not incoming.running), "it waits for somebody to listen"
+    tail, said = incoming._tail, []
+    incoming.check(said.append)
+    assert len(said) == 1 and "(the microphone is on fire)" in said[0]
+    assert tail is not None and len(tail._last) <= 4000
+    assert not tail._thread.is_alive()
+    assert files == []
 
 
 def test_it_comes_back(server: PulseServer, model_path: Path) -> None:

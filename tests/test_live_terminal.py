@@ -166,7 +166,7 @@ def test_ctl_from_elsewhere(desk: Desk) -> None:
     assert "nobody" in desk.ctl("--name", "nobody", "stop", code=3).stderr
     assert desk.ctl("record", "off").stdout.startswith("recorded ")
     assert "another name" in desk.ctl("record", "talk.wav", code=1).stderr
-    assert "model" in desk.ctl("model", "no-such", code=1).stderr
+    assert "model" in desk.ctl("model", "no-such", code=2).stderr
     desk.ctl("stop")
     assert live.end() == 0
     assert soundfile.info(desk.folder / "talk.wav").frames > 0

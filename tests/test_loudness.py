@@ -224,3 +224,31 @@ def test_without_pyloudnorm_the_sentence_names_the_extra(tmp_path):
 def test_gain_of_what_nobody_heard():
     """No sound, no gain."""
     assert gain_for(LoudnessMeter(48000, 2), -16.0)[0] == 1.0
+
+
+LIMIT = """
+import resource, signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))
+import numpy as np
+from pathlib import Path
+from streamdenoise.audio.file import open_reader, open_writer, output_format
+try:
+    with open_reader("a.wav") as reader:
+        output = output_format(reader.info, Path("b.wav"), explicit=True)
+        with open_writer(output, reader, loudness=-20.0) as writer:
+            while True:
+                writer.write(np.full((250, 1), 0.1, np.float32))
+except Exception as error:
+    print(type(error).__name__, error)
+raise SystemExit
+"""
+
+
+def test_full_disk_leaves_nothing(tmp_path):
+    """Closing writes what waits, and fails again: the helper goes all the same."""
+    pytest.importorskip("resource", reason="POSIX limits stand for a full disk")
+    sf.write(tmp_path / "a.wav", noise(100), 16000)
+    out, err = process(code=LIMIT, cwd=tmp_path).communicate(timeout=60)
+    assert out.startswith(b"OutputError cannot write b.wav"), (out, err)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.wav"]

@@ -10,8 +10,10 @@ import pytest
 import soundfile
 
 from streamdenoise import OutputError
+from streamdenoise.audio.file import open_reader
 from streamdenoise.live.recorder import Recorder
 from streamdenoise.live.ring import Ring
+from tests.clitools import process
 
 
 def sound(rng: np.random.Generator, count: int, channels: int = 1) -> np.ndarray:
@@ -138,3 +140,90 @@ def test_what_is_over_keeps_no_sound(tmp_path: Path, rng: np.random.Generator) -
     held = [v for v in vars(recorder).values() if isinstance(v, (np.ndarray, Ring))]
     assert sum(v.nbytes for v in held if isinstance(v, np.ndarray)) == 0
     assert not any(isinstance(v, Ring) for v in held)
+
+
+def test_a_long_aiff_goes_on_and_a_flac_has_no_limit(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    """AIFF counts its bytes in 32 bits like WAV; FLAC goes on, and loses nothing."""
+    x = sound(rng, 2500)
+    for suffix, parts in (("aiff", 3), ("flac", 1)):
+        path = tmp_path / f"talk.{suffix}"
+        with Recorder(path, 16_000, max_bytes=4000) as recorder:
+            recorder.push(x)
+        assert len(recorder.paths) == parts
+        y = [soundfile.read(p, always_2d=True)[0] for p in recorder.paths]
+        np.testing.assert_allclose(np.concatenate(y), x, atol=2e-7)
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_an_old_second_part_is_passed_over(
+    tmp_path: Path, rng: np.random.Generator, force: bool
+) -> None:
+    """A name that is taken hours later ends no recording; no old file is replaced."""
+    (tmp_path / "talk-2.wav").write_bytes(b"old")
+    x = sound(rng, 2500)
+    path = tmp_path / "talk.wav"
+    with Recorder(path, 16_000, force=force, max_bytes=4000) as recorder:
+        recorder.push(x)
+    names = ["talk.wav", "talk-3.wav", "talk-4.wav"]
+    assert [path.name for path in recorder.paths] == names
+    assert recorder.written == len(x)
+    assert (tmp_path / "talk-2.wav").read_bytes() == b"old"
+
+
+def test_what_a_killed_recording_left_is_told_of(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    """Nobody sees a hidden file: it is named, part 2 as well, and left as it is."""
+    (tmp_path / "talk-2.wav").write_bytes(b"old")
+    left = [".talk.wav.0123abcd.part", ".talk-3.wav.89abcdef.part"]
+    for name in (*left, ".other.wav.0123abcd.part"):
+        (tmp_path / name).write_bytes(b"sound")
+    with Recorder(tmp_path / "talk.wav", 16_000) as recorder:
+        recorder.push(sound(rng, 100))
+    assert len(recorder.notes) == 2
+    for name, note in zip(left, recorder.notes, strict=True):
+        assert name in note and "rename it" in note
+        assert (tmp_path / name).read_bytes() == b"sound"
+    with Recorder(tmp_path / "new.wav", 16_000) as recorder:
+        assert recorder.notes == []
+
+
+FULL = """
+import resource, signal, time
+import numpy as np
+from streamdenoise.live.recorder import Recorder
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+rng = np.random.default_rng(0)
+recorder = Recorder({name!r}, 16000)
+while recorder.error is None and recorder.seconds < 60:
+    recorder.push((0.1 * rng.standard_normal((4000, 1))).astype("f4"))
+    time.sleep(0.02)
+try:
+    recorder.close()
+except Exception as error:
+    print(recorder.written, error)
+raise SystemExit
+"""
+
+
+@pytest.mark.parametrize("suffix", ["wav", "aiff", "flac", "mp3", "ogg", "opus"])
+def test_a_full_disk_keeps_the_file_of_every_format(
+    tmp_path: Path, suffix: str
+) -> None:
+    """An encoder that holds back a second loses that second, not all the hours."""
+    pytest.importorskip("resource", reason="POSIX limits stand for a full disk")
+    if suffix == "flac":
+        # What cannot go back to its header declares no length.
+        pytest.importorskip("av", reason="what has no length is read by PyAV")
+    child = process(code=FULL.format(name=f"talk.{suffix}"), cwd=tmp_path)
+    out, err = child.communicate(timeout=60)
+    assert b"s are kept" in out and b"is the disk full" in out, (out, err)
+    assert [p.name for p in tmp_path.iterdir()] == [f"talk.{suffix}"]
+    with open_reader(tmp_path / f"talk.{suffix}") as reader:
+        frames = sum(len(block) for block in reader)
+    # What is said to be kept is there, where the header says how much that is.
+    slack = {"flac": 10_000, "mp3": 2304}.get(suffix, 0)
+    assert frames >= int(out.split()[0]) - slack > 8000

@@ -315,15 +315,43 @@ def test_places():
     assert url_join("s3://b/", PurePosixPath("a/b")) == "s3://b/a/b"
 
 
-@pytest.mark.skipif(os.name != "posix", reason="processes are asked for by signal")
+def aged(folder: Path) -> Path:
+    """Make a folder look as if it were no new one."""
+    then = time.time() - 3600
+    os.utime(folder, (then, then))
+    return folder
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are no locks to ask")
 def test_folders_of_killed_runs_are_removed(monkeypatch, tmp_path):
-    """Those of processes that are gone; ours and strangers' stay."""
+    """Those that nobody holds any more; ours, new ones and strangers' stay."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for name in ("streamdenoise-7-abc_1", "streamdenoise-notes-1"):
+        (tmp_path / name).mkdir()
+        aged(tmp_path / name)
+    (tmp_path / "streamdenoise-8-new").mkdir()
+    with workplace() as mine:
+        aged(mine)
+        assert clean_workplaces() == 1 and mine.is_dir()
+    left = sorted(p.name for p in tmp_path.iterdir())
+    assert left == ["streamdenoise-8-new", "streamdenoise-notes-1"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are no locks to ask")
+def test_folders_of_processes_unknown_here_stay(monkeypatch, tmp_path):
+    """As those in other containers: a number that nobody has here tells nothing."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    (tmp_path / f"streamdenoise-{gone.pid}-abc_1").mkdir()
-    (tmp_path / "streamdenoise-notes-1").mkdir()
-    with workplace() as mine:
-        assert clean_workplaces() == 1
-        assert mine.is_dir() and (tmp_path / "streamdenoise-notes-1").is_dir()
-    assert [p.name for p in tmp_path.iterdir()] == ["streamdenoise-notes-1"]
+    number = os.getpid()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "getpid", lambda: gone.pid)
+        stack = contextlib.ExitStack()
+        theirs = stack.enter_context(workplace())
+    assert str(gone.pid) in theirs.name and os.getpid() == number
+    with stack:
+        (theirs / "big.wav").write_bytes(b"x")
+        assert clean_workplaces() == 0
+        aged(theirs)
+        assert clean_workplaces() == 0 and (theirs / "big.wav").exists()
+    assert not theirs.exists()

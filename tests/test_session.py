@@ -394,3 +394,65 @@ def test_levels_by_band_are_computed_for_who_wants_them() -> None:
         session.run(0.3, tick=seen.append)
         assert len(session.status().bands_in) == 16
     assert seen and all(status.bands_in == () for status in seen)
+
+
+# Recordings that stop ---------------------------------------------------------------
+
+
+def full_disk(session: LiveSession, path: Path) -> None:
+    """Begin a recording whose disk is full from now on."""
+
+    def write(*_: object) -> None:
+        raise OutputError("cannot write: the disk is full")
+
+    session.record(path)
+    recorder = session._recorder
+    assert recorder is not None and recorder._writer is not None
+    recorder._writer.write = write  # type: ignore[method-assign]
+
+
+def stopped_twice(tmp_path: Path, seen: list[Any]) -> list[Any]:
+    """Two recordings that stop, one begun over the other, and one that does not."""
+    first, second, third = (tmp_path / f"{name}.wav" for name in "abc")
+    return [
+        lambda s: full_disk(s, first),
+        lambda s: seen.append(s.status().recording),
+        lambda s: full_disk(s, second),
+        lambda s: seen.append(s.status().recording),
+        lambda s: s.record(third),
+        lambda s: seen.append(s.status().recording),
+    ]
+
+
+def test_a_recording_that_stopped_is_not_shown_as_running(tmp_path: Path) -> None:
+    """Nothing is written any more, so no view and no status says that it is."""
+    seen: list[Any] = []
+    sound = FakeSound(CARD, pace=0.004)
+    ordered(sound, stopped_twice(tmp_path, seen))
+    assert seen == [None, None, tmp_path / "c.wav"]
+    assert soundfile.info(tmp_path / "c.wav").frames > 0
+
+
+def test_every_recording_that_stops_is_said_once(tmp_path: Path) -> None:
+    """The second failure is news as much as the first, and neither is repeated."""
+    said: list[str] = []
+    orders = stopped_twice(tmp_path, [])[:4]
+
+    def tick(status: Status) -> None:
+        if count[0] % 3 == 0 and orders:
+            orders.pop(0)(session)
+        count[0] += 1
+
+    count = [0]
+    sound = FakeSound(CARD, pace=0.004)
+    session = LiveSession(LiveOptions(), sound, said.append)
+    session.run(2.0, tick=tick)
+    assert not orders
+    assert said == 2 * [
+        "the recording stopped: cannot write: the disk is full; live sound goes on"
+    ]
+    # Who ends it is told what is kept; after that there is nothing to be told.
+    with pytest.raises(OutputError, match="recording stopped"):
+        session.record(None)
+    session.close()
+    assert not session.summary()["recorded"]["whole"]

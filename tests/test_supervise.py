@@ -18,7 +18,7 @@ import soundfile
 
 import streamdenoise.live.session as session_module
 import streamdenoise.live.supervise as supervise_module
-from streamdenoise import DeviceError
+from streamdenoise import DeviceError, OutputError
 from streamdenoise.live.defaults import DefaultWatcher
 from streamdenoise.live.devices import list_devices
 from streamdenoise.live.opening import open_streams
@@ -400,3 +400,96 @@ def test_headphones_are_advised() -> None:
         said: list[str] = []
         LiveSession(LiveOptions(), sound, said.append).close()
         assert any("headphones" in s for s in said) is told
+
+
+class OpensAt(FakeSound):
+    """Sound whose devices agree to every rate, and then open at some of them only."""
+
+    opens: Callable[[int], bool] = staticmethod(lambda rate: True)
+
+    def Stream(self, **asked: Any) -> Any:
+        if not self.opens(asked["samplerate"]):
+            raise self.PortAudioError("Invalid sample rate", -9997)
+        return super().Stream(**asked)
+
+
+def test_rates_that_do_not_open_leave_no_files(tmp_path: Path) -> None:
+    """However often opening fails, the recording goes on in the one file that it has.
+
+    Cards that say yes to a rate and then do not open at it are not rare with ALSA.
+    """
+    path = tmp_path / "talk.wav"
+    sound = OpensAt([CARD], pace=0.004)
+    live = Running(sound, record=path)
+    live.wait(lambda: live.session.core.callbacks > 5)
+    core, before = live.session.core, sound.initialised
+    # Each attempt begins with initialising: it fails at all rates or at none.
+    sound.opens = lambda rate: sound.initialised > before + 3
+    sound.unplug(CARD)
+    live.wait(lambda: sound.initialised >= before + 3)
+    assert live.session.recording == path
+    assert (live.session.core, live.session.rate) == (core, 48_000)
+    live.wait(lambda: live.state() == "running")
+    live.end()
+    assert live.session.summary()["recorded"]["files"] == [str(path)]
+    assert [p.name for p in tmp_path.iterdir()] == ["talk.wav"]
+
+
+def test_a_stopgap_rate_is_left_as_soon_as_possible(tmp_path: Path) -> None:
+    """A headset back from a call gets the rate again that was asked for.
+
+    Each part of the recording is named after the first, and none replaces another,
+    even with --force.
+    """
+    sound = OpensAt([CARD], pace=0.004)
+    live = Running(sound, rate=44_100, record=tmp_path / "talk.wav", force=True)
+    live.wait(lambda: live.session.core.callbacks > 5)
+    for most in (16_000, 48_000, 16_000):
+        sound.opens = lambda rate, most=most: rate <= most
+        sound.unplug(CARD)
+        wanted = min(most, 44_100)
+        live.wait(lambda: live.session.rate == wanted and live.state() == "running")  # noqa: B023
+    live.end()
+    names = ["talk", "talk-16000", "talk-44100", "talk-16000-2"]
+    files = live.session.summary()["recorded"]["files"]
+    assert files == [str(tmp_path / f"{name}.wav") for name in names]
+    rates = [soundfile.info(f).samplerate for f in files]
+    assert rates == [44_100, 16_000, 44_100, 16_000]
+    told = [s for s in live.said if "refuse" in s]
+    assert told == 2 * ["the devices refuse 44100 Hz; running at 16000 Hz"]
+
+
+def test_without_a_wish_the_rate_of_the_start_is_the_one_meant() -> None:
+    """It is tried first at each return, and what is heard instead is said once."""
+    sound = OpensAt([CARD], pace=0.004)
+    live = Running(sound)
+    live.wait(lambda: live.session.core.callbacks > 5)
+    for most, opened in ((16_000, 2), (16_000, 3), (48_000, 4)):
+        sound.opens = lambda rate, most=most: rate <= most
+        sound.unplug(CARD)
+        live.wait(lambda: len(sound.opened) == opened and live.state() == "running")  # noqa: B023
+        assert live.session.rate == most
+    live.end()
+    told = [s for s in live.said if "refuse" in s]
+    assert told == ["the devices refuse 48000 Hz; running at 16000 Hz"]
+
+
+def test_a_recording_that_stopped_does_not_go_on_at_another_rate(
+    tmp_path: Path,
+) -> None:
+    """That it stopped has been said; a second file would be a surprise."""
+    sound = OpensAt([CARD], pace=0.004)
+    live = Running(sound, record=tmp_path / "talk.wav")
+    live.wait(lambda: live.session.core.callbacks > 5)
+    recorder = live.session._recorder
+    assert recorder is not None
+    recorder.error = OutputError("cannot write: the disk is full")
+    live.wait(lambda: len(live.said) == 1)
+    sound.opens = lambda rate: rate <= 16_000
+    sound.unplug(CARD)
+    live.wait(lambda: live.session.rate == 16_000 and live.state() == "running")
+    assert live.session.recording is None
+    with pytest.raises(OutputError, match="disk is full"):
+        live.session.record(None)
+    live.end()
+    assert [p.name for p in tmp_path.iterdir()] == ["talk.wav"]

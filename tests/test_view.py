@@ -287,7 +287,7 @@ def test_a_log_gets_lines_on_change_only(monkeypatch: pytest.MonkeyPatch) -> Non
         "live: model base",
         "live: no longer muted",
         "live: recording to a.wav",
-        "live: recorded a.wav",
+        "live: no longer recording to a.wav",
         "live: strength 12 dB",
         "live: bypass on",
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,9 @@ import pytest
 import soundfile as sf
 
 from streamdenoise import AudioFormatError, OutputError
+from streamdenoise.audio import wavchunks
 from streamdenoise.audio.file import (
+    AudioInfo,
     AudioReader,
     AudioWriter,
     OutputFormat,
@@ -20,6 +23,7 @@ from streamdenoise.audio.file import (
     output_format,
 )
 from streamdenoise.audio.riff import scan_wav
+from streamdenoise.audio.target import SourceLost, failure
 from streamdenoise.audio.wavchunks import chunks_of, copy_chunks
 from tests.clitools import wav_bytes, write_noise
 
@@ -305,3 +309,107 @@ def test_flac_that_declares_centuries_is_refused(tmp_path):
     path.write_bytes(raw)
     with pytest.raises(AudioFormatError, match=r"hours of sound in \d+ bytes"):
         AudioReader(path)
+
+
+# Inputs that go away ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ends", [("wav", "wav"), ("aiff", "flac"), ("flac", "flac")])
+def test_input_that_vanishes_costs_its_tags_only(tmp_path, ends):
+    """The sound is done and written: the file is placed, and what is missing said."""
+    if sys.platform == "win32":
+        pytest.skip("no open file vanishes there")
+    source = tmp_path / f"a.{ends[0]}"
+    if ends[0] == "wav":
+        tagged(source)
+    else:
+        write_noise(source)
+    if ends[0] == ends[1] == "flac":
+        pytest.importorskip("mutagen", reason="nothing else reads the tags again")
+    with open_reader(source) as reader:
+        output = output_format(reader.info, tmp_path / f"b.{ends[1]}", explicit=True)
+        with open_writer(output, reader) as writer:
+            for block in reader:
+                writer.write(block)
+            source.unlink()
+    assert "could not be read again" in writer.notes[0]
+    assert sf.info(output.path).frames == reader.position
+    assert [p.name for p in tmp_path.iterdir()] == [f"b.{ends[1]}"]
+
+
+def test_chunks_that_cannot_be_read_leave_the_target_as_it_was(tmp_path, monkeypatch):
+    """A drive that goes away in the middle of a chunk leaves no half of it behind."""
+    source, target = tagged(tmp_path / "a.wav"), write_noise(tmp_path / "b.wav")
+    before = target.read_bytes()
+    calls = []
+
+    class Failing:
+        def __enter__(self):
+            return calls.append(self)
+
+        def __exit__(self, *_):
+            if len(calls) == 3:
+                raise SourceLost("Input/output error")
+
+    monkeypatch.setattr(wavchunks, "reading_source", Failing)
+    with pytest.raises(SourceLost):
+        copy_chunks(source, target)
+    assert target.read_bytes() == before
+
+
+def test_missing_folder_is_blamed_only_if_it_is_missing(tmp_path):
+    """Whoever reads "create it first" must not find the folder there."""
+    gone = FileNotFoundError(2, "No such file or directory", str(tmp_path / "a.wav"))
+    assert "a.wav is not there any more" in str(failure(tmp_path / "b.wav", gone))
+    assert "create it first" in str(failure(tmp_path / "no" / "b.wav", gone))
+
+
+# Lengths ------------------------------------------------------------------------------
+
+
+def test_aiff_beyond_4_gib_is_refused_at_once():
+    """Not after the hours that the work takes; a format that can is named."""
+    long = AudioInfo(Path("a.w64"), 48000, 2, GIB, "W64", "PCM_24")
+    with pytest.raises(OutputError, match=r"AIFF header can count.*\.w64.*\.flac"):
+        output_format(long, Path("b.aiff"), explicit=True)
+    short = AudioInfo(Path("a.w64"), 48000, 2, GIB // 8, "W64", "PCM_24")
+    assert output_format(short, Path("b.aiff"), explicit=True).format == "AIFF"
+    assert output_format(long, Path("b.caf"), explicit=True).format == "CAF"
+
+
+def test_aiff_refuses_what_it_cannot_count(tmp_path):
+    """A length that nobody knew beforehand stops at 4 GB with a sentence."""
+    output = OutputFormat("AIFF", "PCM_16", "FILE", tmp_path / "a.aiff")
+    says = pytest.raises(OutputError, match="an AIFF header can count")
+    with says, AudioWriter(output, 48000, 2) as writer:
+        writer.written = GIB - 300_000
+        writer.write(np.zeros((100_000, 2), np.float32))
+    assert list(tmp_path.iterdir()) == []
+
+
+def undeclared(path: Path) -> Path:
+    """Write a file as an encoder does that cannot go back to its header."""
+    raw = bytearray(write_noise(path, 40_000, subtype="PCM_16").read_bytes())
+    if path.suffix == ".flac":
+        raw[21] &= 0xF0
+        raw[22:26] = bytes(4)
+    else:
+        at = raw.index(b"data") + 4
+        raw[at : at + 8] = b"\xff" * 8
+    path.write_bytes(raw)
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.flac", "a.caf"])
+def test_length_that_is_not_declared(tmp_path, name):
+    """It is legal, as from a pipe: read by PyAV, or refused with what to do."""
+    path = tmp_path / name
+    whole = sf.read(write_noise(path, 40_000, subtype="PCM_16"), dtype="float32")[0]
+    undeclared(path)
+    with pytest.raises(AudioFormatError, match=r"not declared.*ffmpeg -i a\."):
+        AudioReader(path)
+    pytest.importorskip("av", reason="what has no length is read by PyAV")
+    with open_reader(path) as reader:
+        y = np.concatenate([block[:, 0].copy() for block in reader])
+    assert np.array_equal(y, whole)
+    assert output_format(reader.info, path, explicit=True).format == name[2:].upper()

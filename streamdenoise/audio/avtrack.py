@@ -217,7 +217,8 @@ class VorbisTrack:
         # The set-up data in front of a stream hangs on rate and channels only.
         with self._open(header, channels) as file:
             file.write(np.zeros((sample_rate // 8, channels), np.float32))
-        with av_module().open(str(header)) as ogg:
+        # As a name, "12:30.ogg" would be taken for an address.
+        with header.open("rb") as made, av_module().open(made) as ogg:
             self.stream = container.add_stream_from_template(ogg.streams.audio[0])
         self._file = self._open(spool, channels)
 

@@ -376,12 +376,14 @@ class AvWriter:
         )
 
     def _discard(self) -> None:
-        with contextlib.suppress(Exception):
-            for track in self._tracks:
+        for track in self._tracks:
+            # One that fails, as on a full disk, leaves the others to be closed.
+            with contextlib.suppress(Exception):
                 track.close()
         # Closing a container writes its end; into a closed file it cannot.
-        if self._file is not None:
-            self._file.close()
+        with contextlib.suppress(OSError):
+            if self._file is not None:
+                self._file.close()
         with contextlib.suppress(Exception):
             if self._container is not None:
                 self._container.close()

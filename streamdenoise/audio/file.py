@@ -22,7 +22,7 @@ from .info import BLOCK_FRAMES, MAX_CHANNELS, AudioInfo, check_stream
 from .read import AudioReader
 from .sniff import is_container
 from .tags import copy_tags
-from .target import check_target
+from .target import SourceLost, check_target, reading_source
 from .wavchunks import copy_chunks, has_marks, set_channel_mask
 from .write import AudioWriter
 
@@ -87,7 +87,8 @@ def open_reader(
     try:
         return AudioReader(path, block_frames)
     except AudioFormatError as refused:
-        # What libsndfile knows and finds damaged is damaged for others too.
+        # What libsndfile knows and finds damaged is damaged for others too; what it
+        # does not know, or wants to know the length of, may be sound.
         if not refused.unknown:
             raise
         try:
@@ -173,19 +174,20 @@ def _plain_writer(
         tags = {} if in_wav else reader.tags()
 
     def finish(path: Path) -> list[str]:
-        notes = []
         if info.channel_mask and output.format in _WAV:
             set_channel_mask(path, info.channel_mask)
-        if in_wav:
-            notes += copy_chunks(info.path, path)
-        elif info.backend == "libsndfile":
-            kinds = (_kind(info.format, info.subtype), _kind(*_form(output)))
-            notes += copy_tags(
-                info.path, path, kinds, loudness_changed=loudness_changed
-            )
-            if has_marks(info.path):
-                notes.append("its cue points are kept from WAV to WAV only")
-        return notes
+        try:
+            if in_wav:
+                return copy_chunks(info.path, path)
+            if info.backend == "libsndfile":
+                return _take_over(info, path, output, loudness_changed)
+        except SourceLost as why:
+            # Hours of work are not thrown away for the tags of a file that is gone.
+            return [
+                f"the input could not be read again at the end ({why}); tags and cue "
+                "points in it may be missing in the result"
+            ]
+        return []
 
     return AudioWriter(
         output,
@@ -195,6 +197,19 @@ def _plain_writer(
         tags=tags,
         finish=finish,
     )
+
+
+def _take_over(
+    info: AudioInfo, path: Path, output: OutputFormat, loudness_changed: bool
+) -> list[str]:
+    """Give a result the tags of its input; say which marks cannot be kept."""
+    kinds = (_kind(info.format, info.subtype), _kind(*_form(output)))
+    notes = copy_tags(info.path, path, kinds, loudness_changed=loudness_changed)
+    with reading_source():
+        marks = has_marks(info.path)
+    if marks:
+        notes.append("its cue points are kept from WAV to WAV only")
+    return notes
 
 
 _WAV: Final = ("WAV", "WAVEX", "RF64")

@@ -12,7 +12,7 @@ from .avcodecs import MUXERS, choose_encoder
 from .info import AudioInfo, soundfile_module
 from .riff import UNKNOWN_SIZE
 
-__all__ = ["OutputFormat", "output_format"]
+__all__ = ["TOO_LONG", "OutputFormat", "most_frames", "output_format"]
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,11 @@ def output_format(info: AudioInfo, target: Path, *, explicit: bool) -> OutputFor
         if container == "WAV" and info.channel_mask and info.channels > 2:
             container = "WAVEX"
         container = _wide_enough(container, subtype, info)
-        return OutputFormat(container, subtype, endian, target, note)
+        if info.frames <= most_frames(container, subtype, info.channels):
+            return OutputFormat(container, subtype, endian, target, note)
+        if explicit:
+            raise OutputError(f"cannot write {shown(target)}: {TOO_LONG[container]}")
+        return _as_wav(info, target, f"{container} of more than 4 GB")
     if explicit:
         raise OutputError(
             f"cannot write {shown(target)}: libsndfile here does not write "
@@ -198,12 +202,45 @@ def _first_writable(
 
 def _wide_enough(container: str, subtype: str, info: AudioInfo) -> str:
     # A plain WAV counts its bytes in 32 bits; RF64 is the same file with 64.
-    size = bytes_per_sample(subtype)
     if container in ("WAV", "WAVEX") and (
-        info.frames * info.channels * size > UNKNOWN_SIZE - (1 << 20)
+        info.frames > most_frames(container, subtype, info.channels)
     ):
         return "RF64"
     return container
+
+
+_TOO_LONG: Final = (
+    "the sound has more than the 4 GB that {} header can count; name a .w64 or .rf64 "
+    "file, or a .caf or .flac file"
+)
+
+TOO_LONG: Final = {
+    "WAV": _TOO_LONG.format("a plain WAV"),
+    "WAVEX": _TOO_LONG.format("a plain WAV"),
+    "AIFF": _TOO_LONG.format("an AIFF"),
+}
+"""What is said of sound that a format cannot hold, for each format with a limit."""
+
+
+def most_frames(container: str, subtype: str, channels: int) -> int:
+    """Return how many samples per channel a format can count in its header.
+
+    Parameters
+    ----------
+    container, subtype
+        In libsndfile's words.
+    channels
+        Number of channels.
+
+    Returns
+    -------
+    int
+        Beyond anything real where 64 bits count them.
+    """
+    if container not in TOO_LONG:
+        return 1 << 62
+    # A little is left for the chunks around the sound.
+    return (UNKNOWN_SIZE - (1 << 20)) // (channels * bytes_per_sample(subtype))
 
 
 def bytes_per_sample(subtype: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -136,8 +137,12 @@ class LoudnessWriter:
         self._clean()
 
     def _clean(self) -> None:
-        self._file.close()
-        self._part.discard()
+        # On a full disk, closing writes what waits and fails once more.
+        try:
+            with contextlib.suppress(OSError):
+                self._file.close()
+        finally:
+            self._part.discard()
 
     def __enter__(self) -> LoudnessWriter:
         return self

@@ -27,6 +27,7 @@ from .info import (
     soundfile_module,
 )
 from .riff import UNKNOWN_SIZE, PatchedWav, WavLayout, scan_wav
+from .sniff import is_endless_caf
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +36,11 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_CHANNELS", "AudioInfo", "AudioReader", "check_stream"]
 
-_UNKNOWN_FORMAT: Final = 1  # libsndfile's SF_ERR_UNRECOGNISED_FORMAT
+# libsndfile's SF_ERR_UNRECOGNISED_FORMAT and SF_ERR_UNSUPPORTED_ENCODING
+_UNKNOWN_FORMAT: Final = (1, 4)
+
+_NOT_DECLARED: Final = (1 << 63) - 1
+"""Length that libsndfile gives a FLAC whose header declares none."""
 
 
 class AudioReader:
@@ -97,6 +102,8 @@ class AudioReader:
         try:
             name = shown(self.path)
             check_stream(f.samplerate, f.channels, name)
+            if f.frames == _NOT_DECLARED:
+                raise _undeclared(self.path)
             size = self.path.stat().st_size
             check_length(f.frames, size, f.samplerate, name)
             if f.frames == 0:
@@ -131,8 +138,10 @@ class AudioReader:
                 "streamdenoise pipe --rate R --channels C --format s16le < IN > OUT"
             ) from error
         except sf.LibsndfileError as error:
+            if is_endless_caf(self.path):
+                raise _undeclared(self.path) from error
             refusal = AudioFormatError(_why_unreadable(self.path, error))
-            refusal.unknown = error.code == _UNKNOWN_FORMAT
+            refusal.unknown = error.code in _UNKNOWN_FORMAT
             raise refusal from error
 
     def _heed(self, layout: WavLayout, source: Any) -> Any:
@@ -244,6 +253,19 @@ class _NoFormat:
 
 
 _NO_FORMAT: Final = _NoFormat()
+
+
+def _undeclared(path: Path) -> AudioFormatError:
+    """Refuse a file that says nothing of its length; PyAV can read it."""
+    name = shown(path.name)
+    whole = shown(path.with_name(f"{path.stem}.whole{path.suffix}").name)
+    refusal = AudioFormatError(
+        f"{shown(path)} cannot be read as it is: its length is not declared, as of a "
+        "file that was written to a pipe; install PyAV with: pip install "
+        f'"streamdenoise[av]"; or write it anew with: ffmpeg -i {name} {whole}'
+    )
+    refusal.unknown = True
+    return refusal
 
 
 def _why_unreadable(path: Path, error: Any) -> str:

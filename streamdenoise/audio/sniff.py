@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["is_container"]
+__all__ = ["is_container", "is_endless_caf"]
 
+_MOST_CHUNKS = 10_000
 _ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 
 
@@ -23,6 +24,36 @@ def is_container(path: Path) -> bool:
     except (OSError, ValueError):
         return False
     return _known(head) or _is_transport_stream(head)
+
+
+def is_endless_caf(path: Path) -> bool:
+    """Whether a file is a CAF that does not declare the length of its sound.
+
+    Such a one was written to a pipe, or its writer was cut off; the sound goes on until
+    the end of the file (Core Audio Format Specification, "Data Chunk").
+
+    Parameters
+    ----------
+    path
+        A file; one that cannot be read is none.
+    """
+    try:
+        with path.open("rb") as file:
+            if file.read(4) != b"caff":
+                return False
+            at = 8
+            for _ in range(_MOST_CHUNKS):
+                file.seek(at)
+                head = file.read(12)
+                if len(head) < 12:
+                    return False
+                size = int.from_bytes(head[4:], "big", signed=True)
+                if head[:4] == b"data" or size < 0:
+                    return head[:4] == b"data" and size == -1
+                at += 12 + size
+    except (OSError, ValueError, OverflowError):
+        pass
+    return False
 
 
 def _known(head: bytes) -> bool:

@@ -10,6 +10,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
+from .target import reading_source
+
 __all__ = ["copy_tags"]
 
 _COMMENTS: Final = ("FLAC", "VORBIS", "OPUS")
@@ -44,6 +46,8 @@ def copy_tags(
     ------
     OSError
         If the target cannot be written.
+    SourceLost
+        If the source cannot be read; the target is as it was.
     """
     try:
         import mutagen
@@ -68,7 +72,9 @@ def copy_tags(
 def _copy_comments(
     source: Path, target: Path, kinds: tuple[str, str], loudness_changed: bool
 ) -> None:
-    old, new = _open(source, kinds[0]), _open(target, kinds[1])
+    with reading_source():
+        old = _open(source, kinds[0])
+    new = _open(target, kinds[1])
     if not old.tags and not getattr(old, "pictures", None):
         return
     if new.tags is None:
@@ -109,7 +115,8 @@ def _part(name: str) -> Any:
 
 def _copy_id3(source: Path, target: Path, kind: str, loudness_changed: bool) -> None:
     if kind == "AIFF":
-        tags = _part("aiff").AIFF(source).tags
+        with reading_source():
+            tags = _part("aiff").AIFF(source).tags
         if tags:
             new = _part("aiff").AIFF(target)
             if new.tags is None:
@@ -119,7 +126,8 @@ def _copy_id3(source: Path, target: Path, kind: str, loudness_changed: bool) -> 
             new.save()
         return
     try:
-        tags = _part("id3").ID3(source, translate=False)
+        with reading_source():
+            tags = _part("id3").ID3(source, translate=False)
     except _part("id3").ID3NoHeaderError:
         return
     if loudness_changed:

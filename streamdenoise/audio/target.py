@@ -11,12 +11,42 @@ import errno
 import os
 import secrets
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import OutputError
 from ..names import shown
 
-__all__ = ["PartFile", "check_target", "failure", "write_whole"]
+__all__ = [
+    "PartFile",
+    "SourceLost",
+    "check_target",
+    "failure",
+    "reading_source",
+    "write_whole",
+]
+
+
+class SourceLost(Exception):
+    """What a result is made from cannot be read any more; the result is sound."""
+
+
+@contextlib.contextmanager
+def reading_source() -> Iterator[None]:
+    """Tell errors of the input from those of the result, which are OSErrors too.
+
+    Raises
+    ------
+    SourceLost
+        In place of an OSError, or of an error that has one as its cause.
+    """
+    try:
+        yield
+    except Exception as error:
+        for one in (error, error.__cause__, error.__context__):
+            if isinstance(one, OSError):
+                raise SourceLost(one.strerror or str(one)) from error
+        raise
 
 
 def check_target(path: Path, *, force: bool) -> None:
@@ -184,8 +214,10 @@ def failure(target: Path, error: BaseException | None) -> OutputError:
         What was raised; None where a library only said that it failed.
     """
     folder = target.parent
-    if isinstance(error, FileNotFoundError):
+    if isinstance(error, FileNotFoundError) and not folder.is_dir():
         why = f"there is no folder {shown(folder)}; create it first"
+    elif isinstance(error, FileNotFoundError) and error.filename is not None:
+        why = f"{shown(os.fsdecode(error.filename))} is not there any more"
     elif isinstance(error, NotADirectoryError):
         why = f"{shown(folder)} is no folder"
     elif isinstance(error, PermissionError):

@@ -8,6 +8,7 @@ Positions in them count samples, of which there are as many as before.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from .riff import UNKNOWN_SIZE
+from .target import SourceLost, reading_source
 
 __all__ = ["Chunk", "chunks_of", "copy_chunks", "has_marks", "set_channel_mask"]
 
@@ -122,9 +124,14 @@ def copy_chunks(source: Path, target: Path) -> list[str]:
     ------
     OSError
         If the target cannot be written.
+    SourceLost
+        If the source cannot be read; the target is as it was.
     """
-    with source.open("rb") as old, target.open("r+b") as new:
-        kept = [c for c in chunks_of(old) if c.name not in (*_REPLACED, *_FILLERS)]
+    with contextlib.ExitStack() as stack:
+        with reading_source():
+            old = stack.enter_context(source.open("rb"))
+            kept = [c for c in chunks_of(old) if c.name not in (*_REPLACED, *_FILLERS)]
+        new = stack.enter_context(target.open("r+b"))
         if not kept or not any(c.name == b"data" for c in chunks_of(new)):
             return []
         end = new.seek(0, os.SEEK_END)
@@ -133,18 +140,30 @@ def copy_chunks(source: Path, target: Path) -> list[str]:
         long = new.read(4) == b"RF64"
         if added > _MOST_BYTES or (not long and end + added > UNKNOWN_SIZE):
             return ["its notes and cue points are too large to be kept"]
-        new.seek(end)
-        new.write(b"\0" * (end & 1))
-        for chunk in kept:
-            old.seek(chunk.start)
-            new.write(chunk.name + struct.pack("<I", chunk.size))
-            left = chunk.size
-            while left and (part := old.read(min(left, 1 << 20))):
-                new.write(part)
-                left -= len(part)
-            new.write(b"\0" * (left + (chunk.size & 1)))
+        try:
+            _append(old, kept, new, end)
+        except SourceLost:
+            new.truncate(end)
+            raise
         _set_size(new, long)
     return []
+
+
+def _append(old: BinaryIO, chunks: list[Chunk], new: BinaryIO, end: int) -> None:
+    new.seek(end)
+    new.write(b"\0" * (end & 1))
+    for chunk in chunks:
+        new.write(chunk.name + struct.pack("<I", chunk.size))
+        left, at = chunk.size, chunk.start
+        while left:
+            with reading_source():
+                old.seek(at)
+                part = old.read(min(left, 1 << 20))
+            if not part:
+                break
+            new.write(part)
+            left, at = left - len(part), at + len(part)
+        new.write(b"\0" * (left + (chunk.size & 1)))
 
 
 def _set_size(file: BinaryIO, long: bool) -> None:

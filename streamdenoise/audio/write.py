@@ -11,10 +11,9 @@ import numpy as np
 
 from ..errors import OutputError
 from ..names import shown
-from .formats import OutputFormat, bytes_per_sample, output_format
+from .formats import TOO_LONG, OutputFormat, most_frames, output_format
 from .info import native_name, soundfile_module
 from .pcm import quantise
-from .riff import UNKNOWN_SIZE
 from .target import PartFile, check_target
 
 if TYPE_CHECKING:
@@ -46,11 +45,16 @@ class AudioWriter:
     finish
         Called with the path of the complete temporary file before it gets its name,
         to put into it what libsndfile cannot; it returns notes.
+    keep
+        Put the file in place by `close` even if some of its end could not be stored,
+        as on a full disk; `notes` say so. Half a recording is better than none.
 
     Attributes
     ----------
     written : int
         Samples per channel so far.
+    stored : int
+        Samples per channel that the file in place holds; 0 before `close`.
     notes : list of str
         What is to be said of the result, a sentence each.
 
@@ -70,12 +74,14 @@ class AudioWriter:
         force: bool = False,
         tags: dict[str, str] | None = None,
         finish: Callable[[Path], list[str]] | None = None,
+        keep: bool = False,
     ) -> None:
         self.output = output
-        self.written = 0
+        self.written = self.stored = 0
         self.notes: list[str] = []
-        self._finish = finish
-        self._most = _most_frames(output, channels)
+        self._finish, self._keep = finish, keep
+        self._rate = sample_rate
+        self._most = most_frames(output.format, output.subtype, channels)
         self._part = PartFile(output.path, force=force)
         self._file: Any = None
         try:
@@ -136,9 +142,8 @@ class AudioWriter:
             raise ValueError(f"a sound file has one track; {track} is none")
         if self.written + len(block) > self._most:
             raise OutputError(
-                f"cannot write {shown(self.output.path)}: the sound has more than the "
-                "4 GB that a plain WAV header can count; name a .w64 or .rf64 file; "
-                "nothing was left behind"
+                f"cannot write {shown(self.output.path)}: "
+                f"{TOO_LONG[self.output.format]}; nothing was left behind"
             )
         sf = soundfile_module()
         try:
@@ -157,25 +162,40 @@ class AudioWriter:
         OutputError
             If it cannot be completed, or the target has appeared meanwhile.
         """
-        sf = soundfile_module()
         try:
-            try:
-                self._file.close()
-                stored = sf.info(native_name(self._part.path)).frames
-            except sf.LibsndfileError as error:
-                raise self._part.failure(None) from error
+            stored = self._complete()
             # Some encoders write their last block at the end and report nothing.
-            if stored < self.written:
+            missing = self.written - stored
+            if missing > 0 and not (self._keep and stored):
                 raise self._part.failure(None)
+            if missing > 0:
+                self.notes.append(
+                    f"the last {missing / self._rate:.1f} s could not be stored"
+                )
             if self._finish is not None:
                 try:
                     self.notes += self._finish(self._part.path)
                 except OSError as error:
                     raise self._part.failure(error) from error
             self._part.place()
+            self.stored = min(stored, self.written)
         except BaseException:
             self._discard()
             raise
+
+    def _complete(self) -> int:
+        """Close the temporary file; return the samples per channel that are in it."""
+        sf = soundfile_module()
+        try:
+            try:
+                self._file.close()
+            except sf.LibsndfileError:
+                # What is on the disk may be a file that can be read all the same.
+                if not self._keep:
+                    raise
+            return int(sf.info(native_name(self._part.path)).frames)
+        except sf.LibsndfileError as error:
+            raise self._part.failure(None) from error
 
     def _discard(self) -> None:
         if self._file is not None:
@@ -196,12 +216,6 @@ class AudioWriter:
             self.close()
         else:
             self._discard()
-
-
-def _most_frames(output: OutputFormat, channels: int) -> int:
-    if output.format not in ("WAV", "WAVEX"):
-        return 1 << 62
-    return (UNKNOWN_SIZE - (1 << 20)) // (channels * bytes_per_sample(output.subtype))
 
 
 def _as_stored(block: NDArray[np.float32], subtype: str) -> NDArray[Any]:

@@ -27,6 +27,8 @@ T = TypeVar("T")
 _TRIES: Final = 4
 _FIRST_WAIT: Final = 0.5
 _PREFIX: Final = "streamdenoise-"
+_LOCK: Final = ".lock"
+_NEW_SECONDS: Final = 60.0
 _NEEDS: Final = {"gs": "gcsfs", "s3": "s3fs", "http": "aiohttp", "https": "aiohttp"}
 
 
@@ -205,11 +207,19 @@ def workplace() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(
         prefix=f"{_PREFIX}{os.getpid()}-", ignore_cleanup_errors=True
     ) as folder:
-        yield Path(folder)
+        held = _hold(Path(folder) / _LOCK)
+        try:
+            yield Path(folder)
+        finally:
+            if held is not None:
+                os.close(held)  # before the removal, which Windows would refuse else
 
 
 def clean_workplaces() -> int:
     """Remove the temporary folders of our processes that were killed.
+
+    Processes in other containers and on other computers may share the place, and their
+    numbers mean nothing here. What tells is a lock, which ends with its process.
 
     Returns
     -------
@@ -218,13 +228,34 @@ def clean_workplaces() -> int:
     """
     count = 0
     for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
-        match = re.fullmatch(rf"{_PREFIX}(\d+)-\w+", path.name)
-        if match is None or path.is_symlink() or not _is_ours(path):
+        match = re.fullmatch(rf"{_PREFIX}\d+-\w+", path.name)
+        if match is None or path.is_symlink() or not _is_ours(path) or _is_new(path):
             continue
-        if not _is_alive(int(match[1])):
+        held = _hold(path / _LOCK)
+        if held is not None:
             shutil.rmtree(path, ignore_errors=True)
+            os.close(held)
             count += 1
     return count
+
+
+def _hold(path: Path) -> int | None:
+    """Take the lock on a file; None if somebody has it, or there are no locks here."""
+    try:
+        import fcntl
+    except ImportError:
+        return None
+    try:
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        file = os.open(path, flags, 0o600)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(file)
+        return None
+    return file
 
 
 def _is_ours(path: Path) -> bool:
@@ -234,13 +265,9 @@ def _is_ours(path: Path) -> bool:
         return False
 
 
-def _is_alive(number: int) -> bool:
-    if os.name == "nt":  # asking by signal would end it there
-        return True
+def _is_new(path: Path) -> bool:
+    # It may be on the way to its lock.
     try:
-        os.kill(number, 0)
-    except ProcessLookupError:
-        return False
+        return time.time() - path.stat().st_mtime < _NEW_SECONDS
     except OSError:
         return True
-    return True

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..errors import AudioFormatError, OutputError
 from ..names import shown
 from .jobs import Crash, Done, Event, Step, run_in_processes
-from .journal import Journal, job_key
+from .journal import Journal, job_key, leftovers
 from .journals import Journals, clean, name_in, place_of
 from .plan import Job
 from .remote import Remote, clean_workplaces
@@ -193,10 +193,13 @@ class Batch:
                     yield event.item, event.result
 
     def _begun(self, todo: list[Work]) -> Iterator[Work]:
-        """Yield work when a process wants it, noted in the journal."""
+        """Yield work when a process wants it, noted in the journal if there is one."""
         for work in todo:
             journal = self._journal(work.job)
-            if journal is not None and self._may_begin(work):
+            if journal is None:
+                if _is_alone(work.job):
+                    self._under_way[work.number] = work
+            elif self._may_begin(work):
                 journal.begin(name_in(journal, work.job.target), work.key)
                 self._under_way[work.number] = work
             yield work
@@ -223,8 +226,10 @@ class Batch:
         """Note what an interruption left undone; nobody works on it any more."""
         for work in [*self._under_way.values()]:
             target = work.job.target
-            if not is_remote(target) and not self._is_there(target):
-                clean(Path(target))
+            if is_remote(target):
+                continue
+            clean(Path(target))
+            if not self._is_there(target):
                 self._note(work, failed(work.job, ""))
         self._under_way.clear()
 
@@ -284,6 +289,18 @@ class Batch:
         if self._remote is None:
             self._remote = Remote()
         return self._remote
+
+
+def _is_alone(job: Job) -> bool:
+    """Tell whether no temporary file lies where a job will make its own.
+
+    Without a journal nothing keeps another run from being at work there, and what is
+    its own must stay when this one is interrupted.
+    """
+    if is_remote(job.target):
+        return False
+    target = Path(job.target)
+    return not any(map(leftovers, (target, target.with_suffix(".wav"))))
 
 
 def _is_full(job: Job) -> bool:

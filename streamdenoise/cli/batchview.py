@@ -71,13 +71,6 @@ class BatchProgress(Progress):
             self.seconds += float(outcome.result.get("seconds") or 0.0)
         self.clear()
 
-    def clear(self) -> None:
-        """Wipe the line."""
-        if self._live and self._width:
-            self._stream.write("\r" + " " * self._width + "\r")
-            self._stream.flush()
-            self._width = 0
-
     @property
     def elapsed(self) -> float:
         """Seconds since the beginning."""

@@ -46,6 +46,7 @@ __all__ = [
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 TRACEBACK = "STREAMDENOISE_TRACEBACK"
+_TOGETHER_SECONDS = 1.0
 
 RATE = click.IntRange(MIN_RATE, MAX_RATE)
 CHANNELS = click.IntRange(1, 32)
@@ -61,8 +62,11 @@ def write(text: str = "") -> None:
 
 
 def say(text: str) -> None:
-    """Print talk to standard error."""
-    _emit(text, sys.stderr)
+    """Print talk to standard error; what nobody can read any more is no failure."""
+    try:
+        _emit(text, sys.stderr)
+    except OSError:
+        _lead_nowhere(sys.stderr)
 
 
 def warn(sentence: str) -> None:
@@ -147,6 +151,7 @@ def guarded(run: Callable[..., Any], *args: Any) -> Any:
         if os.environ.get(TRACEBACK):
             raise
         where = f" ({shown(error.filename)})" if error.filename else ""
+        quiet_exit()  # it may have been the output that refused
         fail(f"the system refused: {error.strerror or error}{where}")
         raise click.exceptions.Exit(EXIT_INPUT) from error
     except Exception as error:
@@ -161,36 +166,60 @@ def guarded(run: Callable[..., Any], *args: Any) -> Any:
 
 @contextlib.contextmanager
 def unless_closed() -> Iterator[None]:
-    """Print while inside; nothing more once nobody reads it."""
+    """Print while inside; nothing more once it can no longer be printed.
+
+    That nobody reads it, as with ``head``, passes in silence; a full disk or a terminal
+    that has gone is said once.
+    """
     try:
         yield
     except BrokenPipeError:
         quiet_exit()
+    except OSError as error:
+        _lead_nowhere(sys.stdout)
+        why = error.strerror or error
+        warn(f"cannot write to standard output: {why}; the work goes on without")
 
 
 def quiet_exit() -> None:
-    """Make what is printed to a closed pipe go nowhere, Python's last flush too."""
+    """Make what is printed to a closed pipe go nowhere, Python's last flush too.
+
+    The same with a terminal that has gone, or a file on a full disk.
+    """
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except BrokenPipeError:
-            with contextlib.suppress(OSError, ValueError):
-                nowhere = os.open(os.devnull, os.O_WRONLY)
-                os.dup2(nowhere, stream.fileno())
-                os.close(nowhere)
-        except (OSError, ValueError, AttributeError):
+        except (ValueError, AttributeError):
             continue
+        except OSError:
+            _lead_nowhere(stream)
+
+
+def _lead_nowhere(stream: TextIO) -> None:
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 @contextlib.contextmanager
 def stop_on_sigterm() -> Iterator[None]:
-    """Let ``kill`` and a closed terminal clean up as Ctrl-C does, while inside."""
+    """Let ``kill`` and a closed terminal clean up as Ctrl-C does, while inside.
+
+    Signals that come together are one: a closed terminal sends several, and the next
+    would cut off the cleaning up after the first.
+    """
+    came: list[float] = []
 
     def interrupt(number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if came and now - came[-1] < _TOGETHER_SECONDS:
+            return
+        came.append(now)
         raise KeyboardInterrupt
 
     before: dict[signal.Signals, Any] = {}
-    for name in ("SIGTERM", "SIGHUP"):  # the second is unknown to Windows
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # the last is unknown to Windows
         number = getattr(signal, name, None)
         # What nohup ignores stays ignored.
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
@@ -337,17 +366,29 @@ class Progress:
         encoding = getattr(self._stream, "encoding", None) or "utf-8"
         text = text[: max(_terminal_width() - 1, 20)]
         text = text.encode(encoding, "backslashreplace").decode(encoding)
-        self._stream.write("\r" + text.ljust(self._width))
-        self._stream.flush()
+        self._put("\r" + text.ljust(self._width))
         self._width = len(text)
+
+    def clear(self) -> None:
+        """Wipe the line."""
+        if self._live and self._width:
+            self._put("\r" + " " * self._width + "\r")
+            self._width = 0
+
+    def _put(self, text: str) -> None:
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except OSError:
+            # The terminal has gone, as that of a job in the background does.
+            self._live = False
+            quiet_exit()
 
     def __enter__(self) -> Progress:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._live and self._width:
-            self._stream.write("\r" + " " * self._width + "\r")
-            self._stream.flush()
+        self.clear()
 
 
 def _terminal_width() -> int:

@@ -79,14 +79,17 @@ def ctl(
 
 def _absolute(words: tuple[str, ...]) -> list[str]:
     """Take a file to be here, not in the folder of the session."""
+    from ..control.commands import expanded
+
     verb, *rest = words
-    if len(rest) == 1:
-        name = Path(rest[0]).expanduser()
-        is_file = verb.casefold() == "record" and rest[0].casefold() != "off"
-        is_model = verb.casefold() == "model" and name.suffix == ".tflite"
-        if is_file or is_model:
-            return [verb, str(name if name.is_absolute() else Path.cwd() / name)]
-    return [*words]
+    if len(rest) != 1:
+        return [*words]
+    is_file = verb.casefold() == "record" and rest[0].casefold() != "off"
+    is_model = verb.casefold() == "model" and Path(rest[0]).suffix == ".tflite"
+    if not (is_file or is_model):
+        return [*words]
+    name = expanded(rest[0])
+    return [verb, str(name if name.is_absolute() else Path.cwd() / name)]
 
 
 def _list(as_json: bool) -> None:

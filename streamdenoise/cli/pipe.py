@@ -7,6 +7,7 @@ from typing import BinaryIO
 
 import click
 
+from ..errors import AudioFormatError
 from .common import (
     CHANNELS,
     RATE,
@@ -55,7 +56,8 @@ def pipe(
     """Denoise a stream from standard input to standard output.
 
     A WAV header is recognised and passed on; without one, --rate, --channels and
-    --format say what the samples are. As many samples come out as went in.
+    --format say what the samples are. As many samples come out as went in. Ctrl-C ends
+    the stream, and what has come by then is finished.
 
     \b
     arecord -f S16_LE -r 16000 | streamdenoise pipe | aplay
@@ -75,15 +77,26 @@ def pipe(
             f"standard output is a terminal; send it to a player or a file, {hint}"
         )
     from ..pipe import run_pipe
+    from .live import stop_flag
 
-    run_pipe(
-        source,
-        sink,
-        model,
-        settings,
-        sample_rate=rate,
-        channels=channels,
-        sample_format=sample_format,
-        link_channels=link_channels,
-        warn=warn,
-    )
+    with stop_flag() as noted:
+        try:
+            run_pipe(
+                source,
+                sink,
+                model,
+                settings,
+                sample_rate=rate,
+                channels=channels,
+                sample_format=sample_format,
+                link_channels=link_channels,
+                # That an interrupted stream ends early is nothing odd.
+                warn=lambda sentence: None if noted else warn(sentence),
+                stopped=lambda: bool(noted),
+            )
+        except (AudioFormatError, BrokenPipeError):
+            # Stopped before anything came, or together with whoever listens.
+            if not noted:
+                raise
+    if noted:
+        raise KeyboardInterrupt  # by now all that came is finished

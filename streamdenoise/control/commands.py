@@ -30,6 +30,7 @@ __all__ = [
     "ControlError",
     "Controls",
     "Session",
+    "expanded",
     "parse",
     "status_dict",
     "strength_text",
@@ -177,6 +178,29 @@ def _wrong(verb: str, rest: Sequence[str]) -> ControlError:
     return ControlError(f"'{given}' is not understood; type: {usage} ({help_text})")
 
 
+def expanded(name: str) -> Path:
+    """Return a path with its leading ``~`` or ``~user`` replaced by that home.
+
+    Parameters
+    ----------
+    name
+        As a person wrote it.
+
+    Raises
+    ------
+    ControlError
+        If there is no such user.
+    """
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:
+        user = Path(name).parts[0]
+        raise ControlError(
+            f"there is no user for '{shown(user)}' here; write the whole path, or "
+            f"./{shown(user)} if a folder is called so"
+        ) from None
+
+
 class Controls:
     """Carries commands out on a session, in the thread that runs it.
 
@@ -266,16 +290,16 @@ class Controls:
     def _record(self, value: object) -> str:
         session, running = self.session, self.session.recording
         if value is False or (value is None and running is not None):
+            session.record(None)  # of one that stopped by itself this raises why
             if running is None:
                 return "nothing is being recorded"
-            session.record(None)
             return f"recorded {shown(running)}"
         if running is not None:
             raise StreamDenoiseError(
                 f"a recording to {shown(running)} runs already; end it first with: "
                 "record off"
             )
-        path = self._new_name() if value is None else Path(str(value)).expanduser()
+        path = self._new_name() if value is None else expanded(str(value))
         if path.exists():
             raise StreamDenoiseError(
                 f"{shown(path)} is there already, and a recording replaces nothing; "

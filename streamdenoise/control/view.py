@@ -142,7 +142,7 @@ def _change(name: str, value: Any, before: Any) -> str:
         return "muted" if value else "no longer muted"
     if name == "recording":
         if value is None:
-            return f"recorded {shown(before)}"
+            return f"no longer recording to {shown(before)}"
         return f"recording to {shown(value)}"
     if name == "strength_db":
         return f"strength {strength_text(value)}"

@@ -53,14 +53,14 @@ class System:
         Sample rate in Hz that a model runs at; its input is resampled to it, and its
         output back.
     floor
-        Share of the noisy sound that stays under what a net gives.
+        Share of the noisy sound that stays under what a net gives; None as exported.
     """
 
     name: str
     kind: str
     source: str = ""
     rate: int = GRID_RATE
-    floor: float = 0.0
+    floor: float | None = None
 
     def run(self, pair: Pair, noisy: Audio, clean: Audio) -> Audio:
         """Return the enhanced signal for a pair; a folder's may be of any length."""
@@ -100,7 +100,7 @@ def enhancer(model: str, rate: int = GRID_RATE) -> Callable[[Audio], Audio]:
 
 
 @lru_cache(maxsize=8)
-def _net(source: str, floor: float) -> Callable[[Audio], Audio]:
+def _net(source: str, floor: float | None) -> Callable[[Audio], Audio]:
     from streamdenoise.train.whole import net_enhancer
 
     return net_enhancer(source.split(","), floor)

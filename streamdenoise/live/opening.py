@@ -118,7 +118,8 @@ def open_streams(
     channels
         Denoised each by itself.
     core_for
-        Gives the core for a rate; it is called once the devices have agreed.
+        Gives the core for a rate; it is called once the devices have agreed, which
+        does not mean that they open: then it is called for the next rate.
 
     Returns
     -------

@@ -15,8 +15,10 @@ from typing import Final
 
 import numpy as np
 
+from ..audio.formats import TOO_LONG
 from ..audio.read import AudioInfo
 from ..audio.write import AudioWriter, OutputFormat, output_format
+from ..batch.journal import leftovers
 from ..errors import OutputError, StreamDenoiseError
 from ..names import shown
 from .ring import FloatArray, Ring
@@ -28,7 +30,9 @@ POLL_SECONDS: Final = 0.05
 """Pause of the writer between two looks at the ring."""
 
 MAX_BYTES: Final = 4_000_000_000
-"""Bytes of audio after which a WAV goes on in a second file: its header ends there."""
+"""Bytes after which a WAV or AIFF goes on in a second file: its header ends there."""
+
+_NO_LIMIT: Final = 1 << 62
 
 
 class Recorder:
@@ -36,7 +40,8 @@ class Recorder:
 
     WAV is written as 32-bit float, FLAC with 24 bits. The file grows under a
     temporary name in the same folder and gets its own by `close`, so that `path` is
-    either absent or whole. A WAV that would pass 4 GB goes on in ``NAME-2.wav``.
+    either absent or whole. A WAV or AIFF that would pass 4 GB goes on in
+    ``NAME-2.wav``, or under the next number that is free.
 
     Parameters
     ----------
@@ -49,18 +54,22 @@ class Recorder:
     force
         Replace `path` if it is there.
     max_bytes
-        Bytes of audio after which a WAV goes on in another file.
+        Bytes of audio after which a WAV or AIFF goes on in another file.
 
     Attributes
     ----------
     lost
         Frames that were not recorded because the writer could not keep up.
     written
-        Frames written so far.
+        Frames written so far; after `close`, those that are in the files.
     error
         What stopped the writing, or None. Live audio goes on without it.
     paths
         Files that were finished, in order.
+    notes
+        What is to be said of the place that it records to, a sentence each: which
+        temporary files a recording that was killed has left there. They are not
+        touched.
 
     Raises
     ------
@@ -86,8 +95,11 @@ class Recorder:
         self.error: StreamDenoiseError | None = None
         self.paths: list[Path] = []
         self._force = force
+        self._part = 1
         self._format = _format_of(self.path, sample_rate, channels)
-        self._limit = max(1, max_bytes // (4 * channels))
+        self._limit = _NO_LIMIT
+        if self._format.format in TOO_LONG:
+            self._limit = max(1, max_bytes // (4 * channels))
         self._ring: Ring | None = Ring(
             max(1, int(RING_SECONDS * sample_rate)), channels
         )
@@ -95,7 +107,9 @@ class Recorder:
             (min(self._limit, sample_rate // 4 + 1), channels), np.float32
         )
         self._stop = threading.Event()
-        self._writer: AudioWriter | None = self._open()
+        # Before there is a temporary file of our own.
+        self.notes = self._left_behind()
+        self._writer: AudioWriter | None = self._open(1)
         self._thread = threading.Thread(
             target=self._run, name="streamdenoise-recorder", daemon=True
         )
@@ -175,9 +189,9 @@ class Recorder:
             try:
                 room = self._limit - self._writer.written
                 self._write(self._scratch[: min(count, room)])
-                if count >= room and self._format.format == "WAV":
+                if count >= room:
                     self._finish()
-                    self._writer = self._open(len(self.paths) + 1)
+                    self._writer = self._open(self._next_part())
                     self._write(self._scratch[room:count])
             except StreamDenoiseError as error:
                 self.error = self.error or error
@@ -188,14 +202,40 @@ class Recorder:
             self._writer.write(block)
             self.written += len(block)
 
-    def _open(self, part: int = 1) -> AudioWriter:
-        output = self._format
-        if part > 1:
-            name = f"{self.path.stem}-{part}{self.path.suffix}"
-            output = replace(output, path=self.path.with_name(name))
+    def _path_of(self, part: int) -> Path:
+        if part == 1:
+            return self.path
+        return self.path.with_name(f"{self.path.stem}-{part}{self.path.suffix}")
+
+    def _next_part(self) -> int:
+        """Return the first number after the last that no file has, an old one say.
+
+        Nobody asked for these files to be replaced, even with `force`.
+        """
+        part = self._part + 1
+        while os.path.lexists(self._path_of(part)):
+            part += 1
+        return part
+
+    def _left_behind(self) -> list[str]:
+        """Say which temporary files of such a recording lie here from before."""
+        found = []
+        for part in range(1, self._next_part() + 1):
+            found += leftovers(self._path_of(part))
+        return [
+            f"{shown(path)} was left behind by a recording that was cut off; rename it "
+            "to keep what is in it, or delete it"
+            for path in found
+        ]
+
+    def _open(self, part: int) -> AudioWriter:
+        self._part = part
+        output = replace(self._format, path=self._path_of(part))
+        # What replaces a file by `force` is the first part only.
+        force = self._force and part == 1
         try:
             return AudioWriter(
-                output, self.sample_rate, self.channels, force=self._force
+                output, self.sample_rate, self.channels, force=force, keep=True
             )
         except OutputError as error:
             raise _for_live(error) from error
@@ -210,6 +250,13 @@ class Recorder:
             self.paths.append(writer.output.path)
         except OutputError as error:
             self.error = self.error or _for_live(error)
+        # Some encoders hold back a second, which a full disk does not take.
+        self.written -= writer.written - writer.stored
+        if self.error is None and writer.stored < writer.written:
+            self.error = OutputError(
+                f"cannot write {shown(writer.output.path)}: {'; '.join(writer.notes)}; "
+                "is the disk full?"
+            )
 
 
 def _format_of(path: Path, sample_rate: int, channels: int) -> OutputFormat:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -11,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..engine import Denoiser
-from ..errors import ModelError, StreamDenoiseError
+from ..errors import ModelError, OutputError, StreamDenoiseError
 from ..meters import Meter
 from ..model import StepModel, load_model
 from ..settings import Settings
@@ -118,10 +120,14 @@ class LiveSession:
         self._settings = options.settings
         self._recorders: list[Recorder] = []
         self._recorder: Recorder | None = None
-        self._began = self._ended = 0.0
+        self._told: Recorder | None = None
+        self._asked: tuple[Path, bool] | None = None
+        self._began = self._ended = self._usual = 0.0
         self._retired: list[Denoiser] = []
         self._model: StepModel | None = None
-        self._devices = Supervisor(self._sd, options, warn, self._core_for)
+        self._devices = Supervisor(
+            self._sd, options, warn, self._core_for, self._take_on
+        )
         try:
             if options.record is not None:
                 self.record(options.record, options.force)
@@ -157,7 +163,10 @@ class LiveSession:
         return self.core.bridge is None
 
     def _core_for(self, rate: int) -> LiveStream:
-        """Return the core that there is, made new for a rate that it does not have."""
+        """Return the core that there is, or another for a rate that it does not have.
+
+        It is none of ours before its devices have opened, see `_take_on`.
+        """
         with self._lock:
             old = self._core
             if old is not None and old.denoiser.sample_rate == rate:
@@ -166,29 +175,38 @@ class LiveSession:
             if self._model is None:
                 self._model = load_model(self.options.model)
             denoiser = self._denoiser(self._model, rate, self._settings)
-            usual = warm_up(denoiser)
-            deadline = denoiser.params.hop / rate
-            if usual > DEADLINE_SHARE * deadline:
-                self._warn(
-                    f"a step takes {1000 * usual:.1f} ms of the "
-                    f"{1000 * deadline:.1f} ms that it may: expect xruns; close other "
-                    "programs, or choose a smaller --model"
-                )
-            self._core = new = LiveStream(denoiser)
-            if old is not None:
-                new.inherit(old)
-                self._record_on(old, rate)
-            return new
+            self._usual = warm_up(denoiser)
+            return LiveStream(denoiser)
 
-    def _record_on(self, old: LiveStream, rate: int) -> None:
+    def _take_on(self, core: LiveStream) -> None:
+        """Go on with a core whose devices have opened, before they start."""
+        with self._lock:
+            old, self._core = self._core, core
+            if old is core:
+                return
+            self._say_slow(core)
+            if old is not None:
+                core.inherit(old)
+                self._record_on(old)
+
+    def _say_slow(self, core: LiveStream) -> None:
+        """Say it if the core that was made last is too slow for this machine."""
+        usual, deadline = self._usual, core.denoiser.params.hop / self.rate
+        if usual > DEADLINE_SHARE * deadline:
+            self._warn(
+                f"a step takes {1000 * usual:.1f} ms of the "
+                f"{1000 * deadline:.1f} ms that it may: expect xruns; close other "
+                "programs, or choose a smaller --model"
+            )
+
+    def _record_on(self, old: LiveStream) -> None:
         """Go on recording at another rate, in another file beside the first."""
         recorder, old.recorder = self._recorder, None
-        if recorder is None:
+        if recorder is None or recorder.error is not None or self._asked is None:
             return
-        path = recorder.path
-        name = f"{path.stem}-{rate}{path.suffix}"
+        path, force = self._asked
         try:
-            self.record(path.with_name(name), self.options.force)
+            self._record(_beside(path, self.rate), force)
         except StreamDenoiseError as error:
             self._warn(f"{error}; live sound goes on")
 
@@ -228,14 +246,15 @@ class LiveSession:
 
     @property
     def recording(self) -> Path | None:
-        """File that is being recorded, or None."""
+        """File that is being recorded, or None; None too once the writing failed."""
         recorder = self._recorder
-        return None if recorder is None else recorder.path
+        return None if recorder is None or recorder.error else recorder.path
 
     def record(self, path: Path | None, force: bool = False) -> None:
         """Begin to record what is played, or end it with None.
 
-        A recording that runs is finished first.
+        A recording that runs is finished first. One that stopped by itself, and of
+        which `warn` has told, does not stand in the way of a new one.
 
         Parameters
         ----------
@@ -250,17 +269,26 @@ class LiveSession:
             If the last recording is not whole, or the new one cannot be made.
         """
         with self._lock:
-            old, self._recorder = self._recorder, None
-            self.core.recorder = None
-            try:
-                if old is not None:
-                    old.close()
-            finally:
-                if path is not None:
-                    channels = self.options.channels
-                    new = Recorder(path, self.rate, channels, force=force)
-                    self._recorders.append(new)
-                    self._recorder = self.core.recorder = new
+            self._asked = None if path is None else (path, force)
+            self._record(path, force)
+
+    def _record(self, path: Path | None, force: bool) -> None:
+        old, self._recorder = self._recorder, None
+        self.core.recorder = None
+        try:
+            if old is not None:
+                old.close()
+        except OutputError:
+            if path is None or old is not self._told:
+                raise
+        finally:
+            if path is not None:
+                channels = self.options.channels
+                new = Recorder(path, self.rate, channels, force=force)
+                for note in new.notes:
+                    self._warn(note)
+                self._recorders.append(new)
+                self._recorder = self.core.recorder = new
 
     @property
     def model_name(self) -> str:
@@ -350,7 +378,6 @@ class LiveSession:
         stopped: Callable[[], bool],
         tick: Callable[[Status], None],
     ) -> None:
-        lost = False
         while not (self._stop or stopped()):
             now = time.monotonic()
             left = math.inf if duration is None else self._began + duration - now
@@ -365,10 +392,16 @@ class LiveSession:
                 if not self.core.succeeding:
                     self._retired.clear()
                 self._devices.look()
-            if self._recorder and self._recorder.error and not lost:
-                lost = True
-                self._warn(f"{self._recorder.trouble}; live sound goes on")
+            self._say_stopped()
             tick(self.status(self.bands))
+
+    def _say_stopped(self) -> None:
+        """Say of each recording once that it has stopped by itself."""
+        recorder = self._recorder
+        if recorder is None or recorder.error is None or recorder is self._told:
+            return
+        self._told = recorder
+        self._warn(f"{recorder.trouble}; live sound goes on")
 
     def status(self, bands: bool = True) -> Status:
         """Return the numbers of this moment, with levels by band or without."""
@@ -461,6 +494,19 @@ class LiveSession:
         except StreamDenoiseError:
             if value is None:
                 raise
+
+
+def _beside(path: Path, rate: int) -> Path:
+    """Return a free name for what follows `path` at another rate.
+
+    Devices may go to and fro between two rates: no part replaces another.
+    """
+    for number in itertools.count(1):
+        more = f"-{number}" if number > 1 else ""
+        name = path.with_name(f"{path.stem}-{rate}{more}{path.suffix}")
+        if not os.path.lexists(name):
+            break
+    return name
 
 
 def _engine_failed(error: Exception) -> StreamDenoiseError:

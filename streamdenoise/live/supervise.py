@@ -84,6 +84,8 @@ class Supervisor:
         Called with a sentence when something is odd.
     core_for
         Gives the core for a rate: the one that there is, or another.
+    take_on
+        Called with the core that the devices have opened for, before they start.
 
     Attributes
     ----------
@@ -110,9 +112,10 @@ class Supervisor:
         wishes: Wishes,
         warn: Callable[[str], None],
         core_for: Callable[[int], LiveStream],
+        take_on: Callable[[LiveStream], None],
     ) -> None:
         self._sd, self._wishes, self._warn = sd, wishes, warn
-        self._core_for = core_for
+        self._core_for, self._take_on = core_for, take_on
         self.state: State = "running"
         self.seeker = LatencySeeker(wishes.latency)
         self.losses = self.openings = 0
@@ -126,11 +129,12 @@ class Supervisor:
         self.sink = find_device(wishes.output, "output", devices)
         rates = candidate_rates(self.source, self.sink, wishes.rate)
         self.streams, self.core = self._opened(self.source, self.sink, rates)
-        if wishes.rate not in (None, self.streams.rate):
-            warn(
-                f"the devices refuse {wishes.rate} Hz; running at "
-                f"{self.streams.rate} Hz"
-            )
+        self._take_on(self.core)
+        # What a device came back with may be a stopgap, such as that of a headset in
+        # a call: at each return this one is tried first.
+        self._rate = wishes.rate or self.streams.rate
+        self._ran = 0
+        self._say_rate()
         advice = loudspeaker_advice(self.source, self.sink)
         if advice:
             warn(advice)
@@ -162,6 +166,12 @@ class Supervisor:
                 f"{wanted} asked for are silent; type --channels {heard}, or choose "
                 "another device with --input"
             )
+
+    def _say_rate(self) -> None:
+        """Say it if the devices refuse the rate that is meant; once for each other."""
+        last, self._ran = self._ran, self.streams.rate
+        if self._ran not in (last, self._rate):
+            self._warn(f"the devices refuse {self._rate} Hz; running at {self._ran} Hz")
 
     @property
     def pair(self) -> str:
@@ -269,6 +279,7 @@ class Supervisor:
             f"sound is back after {now - self._lost_at:.0f} s: {self.source.label} -> "
             f"{self.sink.label}, {self.streams.rate} Hz"
         )
+        self._say_rate()
 
     def _seek(self, now: float) -> None:
         latency = max(self.streams.latencies)
@@ -298,7 +309,7 @@ class Supervisor:
             devices = list_devices(self._sd)
             source = _again(self.source, wishes.input, "input", devices)
             sink = _again(self.sink, wishes.output, "output", devices)
-            self._renew(source, sink, candidate_rates(source, sink, self.streams.rate))
+            self._renew(source, sink, candidate_rates(source, sink, self._rate))
         except (StreamDenoiseError, self._sd.PortAudioError):
             self._shut()
 
@@ -307,6 +318,7 @@ class Supervisor:
         streams, core = self._opened(source, sink, rates)
         self.source, self.sink = source, sink
         self.streams, self.core = streams, core
+        self._take_on(core)
         streams.start(self._sd)
         now = time.monotonic()
         self._opened_at = self._moved_at = now

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import queue as queues
 from pathlib import Path
 from types import TracebackType
@@ -126,7 +125,6 @@ def _work(
     what: tuple[Path, MixConfig, int, int],
     order: tuple[int, int],
 ) -> None:
-    os.environ["OMP_NUM_THREADS"] = "1"
     memory, shape, free, ready = exchange
     pack, mix, batch, seed = what
     number, stride = order

@@ -133,6 +133,7 @@ class Run:
         begin = saved = time.monotonic()
         losses: list[float] = []
         norms: list[float] = []
+        rate = 0.0
         # A mixture that was interrupted is left; the next one begins.
         first = -(-int(self.progress["update"]) // c.parts)
         mix = replace(c.mix, seconds=c.mix.seconds * c.parts)

@@ -19,6 +19,9 @@ _EPSILON = 1e-9
 _SCALED = 0.05
 """Root mean square that the loss brings speech to."""
 
+_HEARD = 0.05
+"""Share of that power from which on a target counts as a voice."""
+
 SYNTHESIS_HOPS = 2
 """Length of the synthesis window of all nets: 16 ms."""
 
@@ -160,8 +163,14 @@ def _compressed(real: Any, imag: Any, exponent: float) -> tuple[Any, Any]:
 
 
 def _snr(target: Any, estimate: Any) -> Any:
-    """Return minus the signal-to-noise ratio in bels, soft-limited at 40 dB."""
+    """Return minus the signal-to-noise ratio in bels, soft-limited at 40 dB.
+
+    Without a voice it is nothing: a logarithm never has enough of silence, and its
+    gradient there would be larger than all of speech together.
+    """
     signal = ops.mean(target * target, axis=-1)
     error = ops.mean(ops.square(target - estimate), axis=-1)
     floor = 1e-4 * signal + 1e-7
-    return (ops.log(error + floor) - ops.log(signal + 1e-5)) / float(np.log(10.0))
+    voice = signal / (signal + _HEARD * _SCALED**2)
+    bels = (ops.log(error + floor) - ops.log(signal + 1e-5)) / float(np.log(10.0))
+    return voice * bels

@@ -95,7 +95,9 @@ class Mixer:
         self.samples = config.samples
         self.speech = [r for r in pack.index["speech"] if r["valid"] == valid]
         self.noise = [r for r in pack.index["noise"] if r["valid"] == valid]
-        self.rooms = pack.index["rooms"]
+        self.rooms: dict[str, list[dict[str, Any]]] = {}
+        for row in pack.index["rooms"]:
+            self.rooms.setdefault(str(row["room"]), []).append(row)
         self._weights = np.cumsum(piece_weights(self.speech))
         self._noise_weights = np.cumsum(noise_weights(self.noise))
         self._by_speaker: dict[str, list[dict[str, Any]]] = {}
@@ -154,8 +156,7 @@ class Mixer:
             noise *= level * 10.0 ** (-snr / 20.0) / max(rms(noise), 1e-6)
         else:
             noise = np.asarray(going_on)
-            loudest = 10.0 ** (c.level_high / 20.0)
-            level = min(rms(noise) * 10.0 ** (snr / 20.0), loudest)
+            level = self._level_after(rng, rms(noise), snr)
         if speechless:
             wet = target = np.zeros(self.samples, np.float32)
         else:
@@ -171,10 +172,20 @@ class Mixer:
             noisy = np.clip(noisy, -ceiling, ceiling)
         return noisy.astype(np.float32), target.astype(np.float32)
 
+    def _level_after(self, rng: Rng, noise: float, snr: float) -> float:
+        """Draw the level of a voice that begins in a noise of the given level."""
+        loudest = 10.0 ** (self.config.level_high / 20.0)
+        if rng.random() < 0.5:
+            return float(min(noise * 10.0 ** (snr / 20.0), loudest))
+        # Most often a room is quiet, and the voice in it as loud as ever.
+        usual = 10.0 ** (rng.uniform(-40.0, -12.0) / 20.0)
+        return float(min(max(usual, noise * 10.0 ** (-5.0 / 20.0)), loudest))
+
     def _voice(self, rng: Rng, band: Audio | None) -> tuple[Audio, Audio]:
         """Draw speech as the microphone hears it, and its early part."""
         c, n = self.config, self.samples
-        ratio = rng.uniform(0.85, 1.2) if rng.random() < c.voice else 1.0
+        # Rarely far below 1: nothing would be left of the highest band.
+        ratio = rng.triangular(0.85, 1.02, 1.2) if rng.random() < c.voice else 1.0
         dry = self._sentence(rng, round(n * ratio / 480) * 480)
         room = self._room(rng) if rng.random() < c.room else None
         tail = 0 if room is None else room[0].size
@@ -217,8 +228,9 @@ class Mixer:
     def _room(self, rng: Rng) -> tuple[Audio, Audio]:
         """Draw an impulse response and its early part, energy 1 in the early part."""
         if rng.random() < 0.4:
-            row = self.rooms[int(rng.integers(len(self.rooms)))]
-            room = self.pack.piece("rooms", row)
+            # The room first: some were measured at many places.
+            rows = list(self.rooms.values())[int(rng.integers(len(self.rooms)))]
+            room = self.pack.piece("rooms", rows[int(rng.integers(len(rows)))])
         else:
             room = draw_room(rng)
         early, direct = early_part(room)
@@ -250,7 +262,16 @@ class Mixer:
             spectrum *= curve(rng, n)
         if band is not None:
             spectrum *= band
-        return np.fft.irfft(spectrum, n).astype(np.float32)
+        noise = np.fft.irfft(spectrum, n).astype(np.float32)
+        # Noises are in rooms as well, or what reverberates would be the voice.
+        return self._far(rng, noise) if rng.random() < 0.5 * c.room else noise
+
+    def _far(self, rng: Rng, sound: Audio) -> Audio:
+        """Put a sound into a room."""
+        room, _ = self._room(rng)
+        size = _fast_size(sound.size + room.size)
+        spectrum = np.fft.rfft(sound, size) * np.fft.rfft(room, size)
+        return np.fft.irfft(spectrum, size)[: sound.size].astype(np.float32)
 
     def _recording(self, rng: Rng) -> Audio:
         """Draw a recorded noise, strung together until the sequence is full."""
@@ -277,11 +298,13 @@ class Mixer:
         return _unit(out)
 
     def _babble(self, rng: Rng) -> Audio:
-        """Sum several speakers, as in a café."""
+        """Sum 4 to 30 speakers near and far, half of the time in a room."""
         out = np.zeros(self.samples, np.float32)
-        for _ in range(int(rng.integers(4, 10))):
+        for _ in range(round(4.0 * 7.5 ** rng.random())):
             voice = self._sentence(rng, self.samples)
-            out += _unit(voice) * 10.0 ** (rng.uniform(-6.0, 0.0) / 20.0)
+            out += _unit(voice) * 10.0 ** (rng.uniform(-15.0, 0.0) / 20.0)
+        if rng.random() < 0.5:
+            out = self._far(rng, out)
         return _unit(out)
 
 

@@ -17,6 +17,7 @@ from streamdenoise.errors import ModelError
 from streamdenoise.train import compact
 from streamdenoise.train.filternet import FilterNet
 from streamdenoise.train.layers import GATES, Dense, Recurrent
+from streamdenoise.train.losses import LossConfig
 from streamdenoise.train.spectral import (
     COMPRESSION,
     NetConfig,
@@ -43,6 +44,8 @@ __all__ = [
     "save",
     "save_compact",
     "set_half",
+    "usual_floor",
+    "with_floor",
 ]
 
 
@@ -192,6 +195,11 @@ def _weighted(text: str) -> tuple[Path, float]:
         return (Path(path), float(weight)) if colon else (Path(text), 1.0)
     except ValueError:
         return Path(text), 1.0
+
+
+def usual_floor(net: SpectralNet) -> float:
+    """Return the floor of exported nets of its kind, which training counts on too."""
+    return LossConfig().floor if net.config.kind == "filter" else 0.0
 
 
 def with_floor(net: SpectralNet, floor: float) -> SpectralNet:

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from streamdenoise.constants import GRID_HOP, GRID_RATE
 from streamdenoise.train.losses import istft, stft
-from streamdenoise.train.nets import load_mean, with_floor
+from streamdenoise.train.nets import load_mean, usual_floor, with_floor
 
 _WHOLE = 4 * GRID_RATE
 """Recordings are filled up to multiples of this: each length is compiled for anew."""
 
 
 def net_enhancer(
-    names: Sequence[str], floor: float
+    names: Sequence[str], floor: float | None = None
 ) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
     """Return a function that denoises a 16 kHz signal as the exported net will.
 
@@ -28,14 +28,15 @@ def net_enhancer(
     names
         Nets, or what a mean of nets is made of: see `nets.load_mean`.
     floor
-        Share of the noisy sound that stays under the voice, as for the export.
+        Share of the noisy sound that stays under the voice; None as exported.
 
     Raises
     ------
     ModelError
         If there is no such net.
     """
-    net = with_floor(load_mean(names), floor)
+    net = load_mean(names)
+    net = with_floor(net, usual_floor(net) if floor is None else floor)
 
     def enhance(x: NDArray[np.float32]) -> NDArray[np.float32]:
         # One hop more: the last frame is complete only with the one after it.

@@ -17,7 +17,8 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
+import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import IO, Any, Final
@@ -32,10 +33,38 @@ from .parts import Found, find_all, is_ours, make_loudspeaker, remove_stale, slu
 __all__ = ["Incoming", "child"]
 
 _END_SECONDS: Final = 5.0
+_KEPT_BYTES: Final = 4000
 _CODE: Final = "from streamdenoise.virtual.incoming import child; child()"
 _DIE_WITH_PARENT: Final = 1  # PR_SET_PDEATHSIG of Linux
 
 Warn = Callable[[str], None]
+
+
+class _Tail:
+    """Reads a pipe until it ends, in a thread, and keeps the last of what came.
+
+    A session may run for months: what it says by and by must neither grow here nor
+    fill the pipe, where it would make the writer wait.
+    """
+
+    def __init__(self, pipe: IO[bytes]) -> None:
+        self._pipe = pipe
+        self._last: deque[int] = deque(maxlen=_KEPT_BYTES)
+        self._thread = threading.Thread(
+            target=self._run, name="streamdenoise-incoming", daemon=True
+        )
+        self._thread.start()
+
+    def _run(self) -> None:
+        with self._pipe:
+            while chunk := os.read(self._pipe.fileno(), _KEPT_BYTES):
+                self._last.extend(chunk)
+
+    def lines(self) -> list[str]:
+        """Return what was said last, by a process that has ended."""
+        # Something that it left behind may hold the other end: no reason to wait long.
+        self._thread.join(1.0)
+        return bytes(self._last.copy()).decode(errors="replace").strip().splitlines()
 
 
 class Incoming:
@@ -82,7 +111,7 @@ class Incoming:
             self.description = f"{name} loudspeaker (denoised)"
         self._arguments = [*arguments]
         self._process: subprocess.Popen[bytes] | None = None
-        self._log: IO[bytes] | None = None
+        self._tail: _Tail | None = None
         before = pactl.server()
         self._door = door(list_devices(sd))
         remove_stale()
@@ -120,7 +149,6 @@ class Incoming:
     def _start(self, sink: str) -> None:
         words = ["live", "--no-view", "--input", self._door, "--output", self._door]
         words += ["--name", self.control_name, *self._arguments]
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115
         env = {**os.environ, "PULSE_SOURCE": f"{self.sink_name}.monitor"}
         env["STREAMDENOISE_CONFIG"] = ""  # its flags are meant for the first live
         self._process = subprocess.Popen(
@@ -128,10 +156,12 @@ class Incoming:
             env={**env, "PULSE_SINK": sink},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=self._log,
+            stderr=subprocess.PIPE,
             # Ctrl-C is for us; we end it in our own time.
             start_new_session=True,
         )
+        assert self._process.stderr is not None
+        self._tail = _Tail(self._process.stderr)
 
     @property
     def running(self) -> bool:
@@ -144,11 +174,7 @@ class Incoming:
         if process is None or process.poll() is None:
             return
         self._process = None
-        said = b""
-        if self._log is not None:
-            self._log.seek(0)
-            said = self._log.read()[-4000:]
-        lines = said.decode(errors="replace").strip().splitlines()
+        lines = self._tail.lines() if self._tail is not None else []
         reason = lines[-1].removeprefix("streamdenoise: ") if lines else "no reason"
         warn(
             f"incoming sound is no longer denoised ({reason}); choose another "
@@ -182,8 +208,6 @@ class Incoming:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        if self._log is not None:
-            self._log.close()
         with contextlib.suppress(DeviceError):  # the server may be gone
             for found in find_all():
                 if found.name == self.sink_name:
