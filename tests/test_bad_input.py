@@ -291,8 +291,8 @@ def test_model_that_is_no_model(tmp_path):
     """A wrong file, a folder, and a name that is none."""
     path = write_noise(tmp_path / "a.wav")
     refuse(tmp_path, str(path), path, "not a TFLite model")
-    refuse(tmp_path, str(tmp_path), path, "a folder")
-    refuse(tmp_path, f"{tmp_path}/none.tflite", path, "no such file")
+    refuse(tmp_path, str(tmp_path), path, "a folder", code=2)
+    refuse(tmp_path, f"{tmp_path}/none.tflite", path, "no such file", code=2)
 
 
 BLOCK = """

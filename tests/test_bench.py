@@ -42,8 +42,8 @@ def test_table_has_a_row_for_each_rate(model_arg):
 
 
 def test_unknown_model_names_those_there_are():
-    """A wrong name is an error of the input."""
-    assert run("bench", "no/such.tflite").exit_code == 1
+    """A wrong name is wrong usage."""
+    assert run("bench", "no/such.tflite").exit_code == 2
 
 
 def test_json_is_one_line_that_says_on_what(model_arg):
