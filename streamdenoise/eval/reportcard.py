@@ -71,7 +71,7 @@ class System:
         if self.kind == "model":
             return enhancer(self.source, self.rate)(noisy)
         if self.kind == "net":
-            return _net(self.source, self.floor)(noisy)
+            return unexported(self.source, self.floor)(noisy)
         return read_mono(find_audio(Path(self.source), pair.name))
 
 
@@ -100,7 +100,8 @@ def enhancer(model: str, rate: int = GRID_RATE) -> Callable[[Audio], Audio]:
 
 
 @lru_cache(maxsize=8)
-def _net(source: str, floor: float | None) -> Callable[[Audio], Audio]:
+def unexported(source: str, floor: float | None = None) -> Callable[[Audio], Audio]:
+    """Return a function that denoises a 16 kHz signal with a net; see `System`."""
     from streamdenoise.train.whole import net_enhancer
 
     return net_enhancer(source.split(","), floor)

@@ -44,7 +44,6 @@ __all__ = [
     "save",
     "save_compact",
     "set_half",
-    "usual_floor",
     "with_floor",
 ]
 
@@ -197,19 +196,23 @@ def _weighted(text: str) -> tuple[Path, float]:
         return Path(text), 1.0
 
 
-def usual_floor(net: SpectralNet) -> float:
-    """Return the floor of exported nets of its kind, which training counts on too."""
-    return LossConfig().floor if net.config.kind == "filter" else 0.0
-
-
-def with_floor(net: SpectralNet, floor: float) -> SpectralNet:
+def with_floor(net: SpectralNet, floor: float | None = None) -> SpectralNet:
     """Return a net of the same weights with another floor.
+
+    Parameters
+    ----------
+    net
+        Of any kind.
+    floor
+        None for what exported nets of its kind have, which training counts on too.
 
     Raises
     ------
     ModelError
         If a net of its kind has none.
     """
+    if floor is None:
+        floor = LossConfig().floor if net.config.kind == "filter" else 0.0
     if floor == net.config.floor:
         return net
     if net.config.kind != "filter":

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from streamdenoise.constants import GRID_HOP, GRID_RATE
 from streamdenoise.train.losses import istft, stft
-from streamdenoise.train.nets import load_mean, usual_floor, with_floor
+from streamdenoise.train.nets import load_mean, with_floor
 
 _WHOLE = 4 * GRID_RATE
 """Recordings are filled up to multiples of this: each length is compiled for anew."""
@@ -35,8 +35,7 @@ def net_enhancer(
     ModelError
         If there is no such net.
     """
-    net = load_mean(names)
-    net = with_floor(net, usual_floor(net) if floor is None else floor)
+    net = with_floor(load_mean(names), floor)
 
     def enhance(x: NDArray[np.float32]) -> NDArray[np.float32]:
         # One hop more: the last frame is complete only with the one after it.
