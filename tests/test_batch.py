@@ -10,6 +10,7 @@ import pytest
 import soundfile as sf
 
 from streamdenoise import OutputError, Settings, denoise
+from streamdenoise.batch import plan
 from streamdenoise.batch.file import (
     PlanError,
     default_target,
@@ -160,3 +161,12 @@ def test_plan_refuses_two_results_in_one_place(tmp_path):
         plan_targets([Path("a/x.wav"), Path("b/x.wav")], tmp_path)
     with pytest.raises(PlanError, match="would both become"):
         plan_targets([Path("a/x.wav"), Path("a/x.wav")], None)
+
+
+def test_names_that_one_disk_takes_for_one_are_one(monkeypatch):
+    """On macOS neither case nor the way an accent is written makes another file."""
+    one, other = "/talks/Caf\u00e9.wav", "/talks/cafe\u0301.WAV"
+    assert plan._Identities().of(one) != plan._Identities().of(other)
+    monkeypatch.setattr(plan.sys, "platform", "darwin")
+    assert plan._Identities().of(one) == plan._Identities().of(other)
+    assert plan._Identities().of(one) != plan._Identities().of("/talks/cafe.wav")

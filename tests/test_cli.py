@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import signal
 import sys
 
 import click
@@ -90,24 +89,6 @@ def test_every_failure_is_one_sentence_and_a_code(error, code, says, monkeypatch
     assert result.exit_code == code
     assert says in result.stderr and "Traceback" not in result.stderr
     assert result.stderr.count("\n") == (1 if says else 0)
-
-
-@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="POSIX signals")
-def test_kill_and_a_closed_terminal_are_as_ctrl_c():
-    """So that work is undone; what nohup has set to be ignored is ignored."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        with common.stop_on_sigterm():
-            with pytest.raises(KeyboardInterrupt):
-                signal.raise_signal(number)
-            signal.raise_signal(number)  # together with the first it is one
-            signal.raise_signal(signal.SIGINT)
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        with common.stop_on_sigterm():
-            signal.raise_signal(signal.SIGHUP)
-        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGHUP, before)
 
 
 def test_bug_can_be_seen_in_full(monkeypatch):

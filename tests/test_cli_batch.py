@@ -175,6 +175,17 @@ def test_resume_of_results_beside_their_inputs(tmp_path, talks, model_arg):
         assert result.exit_code == 1 and "another streamdenoise" in result.stderr
 
 
+def test_a_folder_that_takes_no_journal_is_no_reason_to_give_up(tmp_path, model_arg):
+    """What lies elsewhere is done, --resume or not."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        write_noise(tmp_path / name / "a.wav")
+    (tmp_path / "one" / JOURNAL).mkdir()
+    result = run("file", "-r", tmp_path, "--resume", "--model", model_arg)
+    assert result.exit_code == 0, result.stderr
+    assert (tmp_path / "two" / "a.denoised.wav").exists()
+
+
 def test_dry_run_does_nothing(tmp_path, talks, model_arg):
     """It tells what is new, done, or in the way."""
     out = tmp_path / "out"

@@ -18,7 +18,13 @@ import streamdenoise.cli.configured as configured
 from streamdenoise.cli import cli
 from streamdenoise.cli.config import template
 from streamdenoise.cli.configured import CONFIGURABLE, all_flags
-from streamdenoise.config import Config, ConfigError, config_path, user_folder
+from streamdenoise.config import (
+    Config,
+    ConfigError,
+    config_path,
+    user_folder,
+    why_none,
+)
 
 FILE = """
 strength = 12
@@ -236,6 +242,46 @@ def test_where_the_file_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     assert user_folder() == tmp_path / "Roaming/streamdenoise"
 
 
+@pytest.fixture
+def homeless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user that the system does not know, as containers run programs."""
+
+    def none() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", none)
+    for name in ("STREAMDENOISE_CONFIG", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_without_a_home_there_is_no_file(
+    homeless: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Commands run as with no file; a place that is named needs no home."""
+    for system in ("darwin", "linux"):
+        monkeypatch.setattr(sys, "platform", system)
+        assert user_folder() is None and config_path() is None
+    assert "HOME" in why_none()
+    assert taken("pipe")["strength"] is None
+    assert run("live", "--profile", "call").exit_code == 2
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert config_path() == tmp_path / "streamdenoise/config.toml"
+    monkeypatch.setenv("STREAMDENOISE_CONFIG", "~no-such-user/c.toml")
+    done = run("pipe")
+    assert done.exit_code == 2 and "'~no-such-user'" in done.stderr
+    assert "bug" not in done.stderr
+    monkeypatch.setenv("STREAMDENOISE_CONFIG", "")
+    assert "unset it" in why_none()
+
+
+def test_a_service_needs_a_home(homeless: None) -> None:
+    """There its unit and its recordings go; without one, a sentence says so."""
+    for words in (["install", "--print"], ["status"], ["remove"]):
+        done = run("service", *words)
+        assert done.exit_code == 3, done.output
+        assert "set HOME" in done.stderr and "bug" not in done.stderr
+
+
 def test_path_show_and_init(file: Path) -> None:
     """Make one, fill it in, and see what counts and where it comes from."""
     assert run("config", "path").stdout == f"{file}\n"
@@ -328,3 +374,16 @@ def test_profiles_are_offered_to_the_shell(file: Path) -> None:
         for typed, wanted in (("", ["call", "studio"]), ("st", ["studio"])):
             found = made.get_completions([*words, "--profile"], typed)
             assert [item.value for item in found] == wanted, words
+
+
+def test_home_in_a_path_is_the_home(monkeypatch, tmp_path):
+    """The template has ``~``, and no shell puts the home in its place."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    path = tmp_path / "config.toml"
+    path.write_text('[live]\nrecord = "~/talk.flac"\nmodel = "~/m.tflite"\n')
+    monkeypatch.setenv("STREAMDENOISE_CONFIG", str(path))
+    config = configured.open_config()
+    ctx = click.Context(cli.get_command(None, "live"), info_name="live")
+    found = configured.defaults(config, ctx, config.values("live", None))
+    assert found["record"] == str(tmp_path / "talk.flac")
+    assert found["model"] == str(tmp_path / "m.tflite")

@@ -10,7 +10,9 @@ import sys
 import pytest
 
 from streamdenoise import OutputError
-from streamdenoise.batch.journal import JOURNAL, Journal, job_key, leftovers
+from streamdenoise.audio.parts import leftovers, part_files, short_name
+from streamdenoise.audio.target import PartFile
+from streamdenoise.batch.journal import JOURNAL, Journal, job_key
 from tests.clitools import ROOT
 
 
@@ -152,3 +154,30 @@ def test_leftovers_are_those_of_that_result(tmp_path):
     (tmp_path / ".a*.wav.99999999.part").mkdir()
     found = leftovers(tmp_path / "a*.wav")
     assert sorted(p.name for p in found) == sorted(ours)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks of POSIX")
+def test_what_somebody_is_at_work_on_is_no_leftover(tmp_path):
+    """Two runs may write beside each other; neither takes the other's file away."""
+    target = tmp_path / "talk.wav"
+    part = PartFile(target)
+    more = part.another()
+    assert sorted(part_files(target)) == sorted([part.path, more])
+    assert leftovers(target) == []
+    part.release()
+    assert sorted(leftovers(target)) == sorted([part.path, more])
+    part.place()
+    assert [path.name for path in tmp_path.iterdir()] == ["talk.wav"]
+
+
+def test_long_names_have_temporary_files_of_their_own(tmp_path):
+    """Also where a letter has four bytes; and two names with one beginning differ."""
+    for name in ("\U0001f3a4" * 60 + ".wav", "a" * 250):
+        part = PartFile(tmp_path / name)
+        other = PartFile(tmp_path / (name[:-1] + "x"))
+        assert len(os.fsencode(part.path.name)) <= 143
+        assert part_files(part.target) == [part.path]
+        assert part_files(other.target) == [other.path]
+        part.place()
+        other.discard()
+    assert short_name("talk.wav") == "talk.wav"

@@ -13,7 +13,7 @@ from streamdenoise import Settings, StreamDenoiseError
 from streamdenoise.audio.levels import si_sdr
 from streamdenoise.batch.cleaning import Cleaner, regroup
 from streamdenoise.batch.file import denoise_file
-from streamdenoise.batch.pieces import Joined, PieceError, do_piece, plan_pieces
+from streamdenoise.batch.pieces import Joined, Piece, PieceError, do_piece, plan_pieces
 from tests.clitools import noise, write_noise
 from tests.fakes import IdentityModel, MemoryModel
 
@@ -91,6 +91,20 @@ def test_pieces_of_another_file_are_refused(tmp_path):
         write_noise(source, size * RATE, RATE)
         with pytest.raises(PieceError):
             denoise_file(source, tmp_path / "c.wav", clean=Joined(pieces, paths))
+    assert not (tmp_path / "c.wav").exists()
+
+
+def test_a_piece_that_is_gone_is_a_reason_to_do_the_whole(tmp_path):
+    """A worker had joined them, and was lost before it could say so."""
+    source = tmp_path / "a.wav"
+    write_noise(source, 16_000)
+    path = tmp_path / "piece"
+    for content in (None, b"1234"):
+        if content is not None:
+            path.write_bytes(content)
+        piece = Piece(begin=0, start=0, fade=0, stop=None, end=None)
+        with pytest.raises(PieceError):
+            denoise_file(source, tmp_path / "c.wav", clean=Joined([piece], [path]))
     assert not (tmp_path / "c.wav").exists()
 
 

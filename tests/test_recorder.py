@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 
@@ -227,3 +228,60 @@ def test_a_full_disk_keeps_the_file_of_every_format(
     # What is said to be kept is there, where the header says how much that is.
     slack = {"flac": 10_000, "mp3": 2304}.get(suffix, 0)
     assert frames >= int(out.split()[0]) - slack > 8000
+
+
+def test_a_name_that_is_taken_meanwhile_costs_nothing(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    """Two sessions with one name, say: both recordings are kept, each whole."""
+    x, path = sound(rng, 16_000), tmp_path / "talk.wav"
+    with Recorder(path, 16_000) as first, Recorder(path, 16_000) as second:
+        # What another one is at work on was not left behind.
+        assert first.notes == second.notes == []
+        first.push(x)
+        second.push(2 * x)
+    assert second.paths == [path]
+    assert first.paths == [tmp_path / "talk-2.wav"]
+    for file, wanted in ((path, 2 * x), (tmp_path / "talk-2.wav", x)):
+        y, _ = soundfile.read(file, dtype="float32", always_2d=True)
+        np.testing.assert_array_equal(y, wanted)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_folder_that_goes_away_is_told(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    """The recording has nowhere to go, and that is said."""
+    folder = tmp_path / "stick"
+    folder.mkdir()
+    recorder = Recorder(folder / "talk.wav", 16_000)
+    recorder.push(sound(rng, 16_000))
+    shutil.rmtree(folder)
+    with pytest.raises(OutputError, match=r"talk\.wav"):
+        recorder.close()
+    assert recorder.paths == []
+
+
+KILLED = """
+import time
+import numpy as np
+from streamdenoise.live.recorder import Recorder
+recorder = Recorder({name!r}, 16000)
+recorder.push(np.full((32000, 1), 0.25, "f4"))
+while recorder.seconds < 2:
+    time.sleep(0.01)
+print("written", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("suffix", ["wav", "aiff", "caf", "au", "w64"])
+def test_what_a_killed_recording_wrote_can_be_read(tmp_path: Path, suffix: str) -> None:
+    """The note says that renaming keeps it: so its header knows its length."""
+    child = process(code=KILLED.format(name=f"talk.{suffix}"), cwd=tmp_path)
+    assert child.stdout is not None and b"written" in child.stdout.readline()
+    child.kill()
+    child.communicate()
+    (part,) = tmp_path.iterdir()
+    with open_reader(part.rename(tmp_path / f"kept.{suffix}")) as reader:
+        assert sum(len(block) for block in reader) == 32_000

@@ -2,6 +2,8 @@
 
 Whoever writes does so into a temporary file in the folder of the target, which gets
 its name at the end: an error, a full disk or Ctrl-C leaves nothing half-done behind.
+While it is written it is locked, so that what a killed program left can be told from
+what another one is at work on.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from pathlib import Path
 
 from ..errors import OutputError
 from ..names import shown
+from .parts import hold, short_name
 
 __all__ = [
     "PartFile",
@@ -111,6 +114,7 @@ class PartFile:
         self.target, self._force = target, force
         check_target(target, force=force)
         self.more: list[Path] = []
+        self._held: list[int] = []
         self.path = self._create(".part")
 
     def another(self) -> Path:
@@ -120,14 +124,15 @@ class PartFile:
         return path
 
     def _create(self, suffix: str) -> Path:
-        folder, stem = self.target.parent, self.target.name[:64]
-        path = folder / f".{stem}.{secrets.token_hex(4)}{suffix}"
+        name = f".{short_name(self.target.name)}.{secrets.token_hex(4)}{suffix}"
+        path = self.target.parent / name
         try:
             # Created here and not by a library: never through somebody's link, and
             # a missing permission comes as an exact error.
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         except (OSError, ValueError) as error:
             raise self.failure(error) from error
+        self._held += hold(path)
         return path
 
     def place(self) -> None:
@@ -138,33 +143,43 @@ class PartFile:
         OutputError
             If the target has appeared meanwhile, or the file system refuses.
         """
-        target = self.target
         self._remove_more()
         try:
-            if self._force:
-                check_target(target, force=True)
-                self.path.replace(target)
-                return
-            try:
-                # A link fails where a file has appeared meanwhile; a rename would
-                # replace it.
-                os.link(self.path, target)
-            except FileExistsError:
-                check_target(target, force=False)
-                raise
-            except OSError:  # no hard links here, such as on FAT
-                check_target(target, force=False)
-                self.path.replace(target)
-            else:
-                self.path.unlink()
+            self._place(self.target)
         except OSError as error:
             raise self.failure(error) from error
+        self.release()
+
+    def _place(self, target: Path) -> None:
+        if self._force:
+            check_target(target, force=True)
+            self.path.replace(target)
+            return
+        try:
+            # A link fails where a file has appeared meanwhile; a rename would
+            # replace it.
+            os.link(self.path, target)
+        except FileExistsError:
+            check_target(target, force=False)
+            raise
+        except OSError:  # no hard links here, such as on FAT
+            check_target(target, force=False)
+            self.path.replace(target)
+        else:
+            self.path.unlink()
 
     def discard(self) -> None:
         """Remove the temporary file; the target is as it was."""
         self._remove_more()
         with contextlib.suppress(OSError):
             self.path.unlink()
+        self.release()
+
+    def release(self) -> None:
+        """Give up the locks, and leave the temporary file where it is."""
+        while self._held:
+            with contextlib.suppress(OSError):
+                os.close(self._held.pop())
 
     def _remove_more(self) -> None:
         while self.more:

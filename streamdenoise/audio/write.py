@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
@@ -23,6 +25,11 @@ if TYPE_CHECKING:
 
 __all__ = ["AudioWriter", "OutputFormat", "check_target", "output_format"]
 
+_UPDATE_HEADER_AUTO: Final = 0x1061  # libsndfile's SFC_SET_UPDATE_HEADER_AUTO
+_HEADERS: Final = ("WAV", "WAVEX", "AIFF", "CAF", "AU", "W64", "RF64")
+"""Formats that have the length in their header."""
+
+_MOST_NAMES: Final = 10_000
 _SYSTEM_ERROR: Final = 2  # libsndfile's SF_ERR_SYSTEM: a read or write call failed
 
 
@@ -46,8 +53,10 @@ class AudioWriter:
         Called with the path of the complete temporary file before it gets its name,
         to put into it what libsndfile cannot; it returns notes.
     keep
-        Put the file in place by `close` even if some of its end could not be stored,
-        as on a full disk; `notes` say so. Half a recording is better than none.
+        For what cannot be made again: put the file in place by `close` even if some of
+        its end could not be stored, as on a full disk, and beside its name if that has
+        been taken meanwhile; `notes` say so. If nothing helps, leave the temporary
+        file, which can be read at any time.
 
     Attributes
     ----------
@@ -86,6 +95,8 @@ class AudioWriter:
         self._file: Any = None
         try:
             self._file = self._open(sample_rate, channels)
+            if keep and output.format in _HEADERS:
+                _keep_header(self._file)
             for key, value in (tags or {}).items():
                 # Not every container takes every tag; none is worth an error.
                 with contextlib.suppress(Exception):
@@ -177,11 +188,45 @@ class AudioWriter:
                     self.notes += self._finish(self._part.path)
                 except OSError as error:
                     raise self._part.failure(error) from error
-            self._part.place()
-            self.stored = min(stored, self.written)
         except BaseException:
             self._discard()
             raise
+        self._place()
+        self.stored = min(stored, self.written)
+
+    def _place(self) -> None:
+        """Give the temporary file its name, or if need be one beside it."""
+        try:
+            self._part.place()
+        except BaseException as error:
+            if not self._keep:
+                self._discard()
+                raise
+            if not self._place_beside():
+                self._part.release()
+                raise OutputError(
+                    f"cannot give {shown(self.output.path)} its name; what was written "
+                    f"is in {shown(self._part.path)}"
+                ) from error
+
+    def _place_beside(self) -> bool:
+        """Give it a name with a number, as the one that was meant is taken."""
+        taken = self.output.path
+        for number in range(2, _MOST_NAMES):
+            path = taken.with_name(f"{taken.stem}-{number}{taken.suffix}")
+            if os.path.lexists(path):
+                continue
+            self._part.target = path
+            try:
+                self._part.place()
+            except OutputError:
+                return False
+            self.output = replace(self.output, path=path)
+            self.notes.append(
+                f"{shown(taken)} was taken meanwhile, so this is {shown(path)}"
+            )
+            return True
+        return False
 
     def _complete(self) -> int:
         """Close the temporary file; return the samples per channel that are in it."""
@@ -216,6 +261,16 @@ class AudioWriter:
             self.close()
         else:
             self._discard()
+
+
+def _keep_header(file: Any) -> None:
+    """Let libsndfile write the length into the header at each write.
+
+    What a killed program leaves can then be read, whatever the format.
+    """
+    sf = soundfile_module()
+    with contextlib.suppress(AttributeError):  # not in the public part of soundfile
+        sf._snd.sf_command(file._file, _UPDATE_HEADER_AUTO, sf._ffi.NULL, 1)
 
 
 def _as_stored(block: NDArray[np.float32], subtype: str) -> NDArray[Any]:

@@ -13,7 +13,6 @@ import errno
 import hashlib
 import json
 import os
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -21,7 +20,7 @@ from typing import Any, Final, NamedTuple
 from ..errors import OutputError
 from ..names import shown
 
-__all__ = ["JOURNAL", "Journal", "job_key", "leftovers"]
+__all__ = ["JOURNAL", "Journal", "JournalHeldError", "job_key"]
 
 JOURNAL: Final = ".streamdenoise.jsonl"
 """Name of the journal in the folder of the results."""
@@ -41,6 +40,10 @@ def job_key(source: Mapping[str, Any], how: Mapping[str, Any]) -> str:
     """
     text = json.dumps([source, how], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+class JournalHeldError(OutputError):
+    """Another process holds the journal."""
 
 
 class _Done(NamedTuple):
@@ -64,8 +67,10 @@ class Journal:
 
     Raises
     ------
+    JournalHeldError
+        If another process holds it.
     OutputError
-        If another process holds it, or it cannot be written.
+        If it cannot be written.
     """
 
     def __init__(
@@ -103,7 +108,7 @@ class Journal:
         except OSError as error:
             if error.errno not in (errno.EAGAIN, errno.EACCES, errno.EWOULDBLOCK):
                 return  # a file system without locks, such as some network ones
-            raise OutputError(
+            raise JournalHeldError(
                 f"another streamdenoise writes into {shown(self.path.parent)} right "
                 "now; wait until it is done, or choose another folder with -o"
             ) from error
@@ -255,24 +260,3 @@ def _parsed(line: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return entry if isinstance(entry, dict) else {}
-
-
-def leftovers(target: Path) -> list[Path]:
-    """Return the temporary files that a killed run left for `target`.
-
-    They are named ``.NAME.XXXXXXXX.part`` (or ``.tmp``) beside it, with eight
-    hexadecimal digits, see `target.PartFile`.
-    """
-    pattern = re.compile(
-        rf"\.{re.escape(target.name[:64])}\.[0-9a-f]{{8}}(\.\w{{1,8}})*\.(part|tmp)"
-    )
-    try:
-        with os.scandir(target.parent) as entries:
-            return [
-                Path(entry.path)
-                for entry in entries
-                if pattern.fullmatch(entry.name)
-                and entry.is_file(follow_symlinks=False)
-            ]
-    except OSError:
-        return []

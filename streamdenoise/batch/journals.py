@@ -8,8 +8,9 @@ import os
 from pathlib import Path
 from typing import Final
 
+from ..audio.parts import leftovers
 from ..errors import OutputError
-from .journal import JOURNAL, Journal, leftovers
+from .journal import JOURNAL, Journal, JournalHeldError
 from .plan import Job
 from .remote import Remote
 from .urls import is_remote
@@ -61,9 +62,11 @@ class Journals:
         stamp = Remote().known_stamp if is_remote(job.target) else None
         try:
             journal = self._open[path] = Journal(path, stamp)
-        except OutputError:
-            # Beside the inputs several runs may be at work, each on files of its own.
-            if job.root or self._resume:
+        except OutputError as error:
+            # Beside the inputs several runs may be at work, each on files of its own;
+            # and one folder that takes no journal is no reason to give up the others.
+            held = isinstance(error, JournalHeldError)
+            if job.root or (self._resume and held):
                 raise
             return None
         if path not in self._known and self._resume and not self._look:

@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from ..audio.parts import leftovers
 from ..errors import StreamDenoiseError
 from ..show.report import Entry, Report, Track
-from .journal import leftovers
 from .urls import is_remote
 
 if TYPE_CHECKING:

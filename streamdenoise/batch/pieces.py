@@ -17,7 +17,7 @@ import numpy as np
 from ..audio.file import AudioInfo, AudioReader
 from ..audio.sniff import is_container
 from ..audio.target import PartFile
-from ..errors import AudioFormatError, StreamDenoiseError
+from ..errors import StreamDenoiseError
 from .cleaning import BACK_RUN_IN, Cleaner, fade_in
 
 if TYPE_CHECKING:
@@ -225,6 +225,14 @@ class Joined:
             raise PieceError("the pieces are longer than the recording")
 
     def _all(self, channels: int) -> Iterator[NDArray[np.float32]]:
+        try:
+            yield from self._read_all(channels)
+        except OSError as error:
+            # Such as gone: a worker that was lost had joined them already.
+            why = error.strerror or str(error)
+            raise PieceError(f"a piece cannot be read: {why}") from error
+
+    def _read_all(self, channels: int) -> Iterator[NDArray[np.float32]]:
         tail = np.zeros((0, channels), np.float32)
         follows = [piece.fade for piece in self._pieces[1:]] + [0]
         for path, piece, fade in zip(self._paths, self._pieces, follows, strict=True):
@@ -246,6 +254,6 @@ class Joined:
 def _read(file: Any, count: int, channels: int) -> NDArray[np.float32]:
     values = np.fromfile(file, np.float32, count * channels)
     if len(values) < count * channels:
-        raise AudioFormatError("a piece ends too early")
+        raise PieceError("a piece ends too early")
     block: NDArray[np.float32] = values.reshape(-1, channels)
     return block

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -231,6 +233,10 @@ class _Identities:
         real = os.path.join(self._folders[folder], name)  # noqa: PTH118
         if name in ("", ".", "..") or os.path.islink(real):  # noqa: PTH114
             real = _real(real)
+        if sys.platform == "darwin":
+            # Most disks there take names that differ in case, or in how an accent is
+            # put together, for one; `normcase` does not know it.
+            return unicodedata.normalize("NFC", real).casefold()
         return os.path.normcase(real)
 
 

@@ -10,10 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from ..audio.parts import part_files
 from ..errors import AudioFormatError, OutputError
 from ..names import shown
 from .jobs import Crash, Done, Event, Step, run_in_processes
-from .journal import Journal, job_key, leftovers
+from .journal import Journal, job_key
 from .journals import Journals, clean, name_in, place_of
 from .plan import Job
 from .remote import Remote, clean_workplaces
@@ -300,7 +301,7 @@ def _is_alone(job: Job) -> bool:
     if is_remote(job.target):
         return False
     target = Path(job.target)
-    return not any(map(leftovers, (target, target.with_suffix(".wav"))))
+    return not any(map(part_files, (target, target.with_suffix(".wav"))))
 
 
 def _is_full(job: Job) -> bool:

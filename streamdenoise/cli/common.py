@@ -6,11 +6,9 @@ import contextlib
 import json
 import math
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from types import FrameType
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
@@ -38,7 +36,6 @@ __all__ = [
     "say",
     "settings_from",
     "settings_options",
-    "stop_on_sigterm",
     "unless_closed",
     "warn",
     "write",
@@ -46,7 +43,6 @@ __all__ = [
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 TRACEBACK = "STREAMDENOISE_TRACEBACK"
-_TOGETHER_SECONDS = 1.0
 
 RATE = click.IntRange(MIN_RATE, MAX_RATE)
 CHANNELS = click.IntRange(1, 32)
@@ -200,36 +196,6 @@ def _lead_nowhere(stream: TextIO) -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
-
-
-@contextlib.contextmanager
-def stop_on_sigterm() -> Iterator[None]:
-    """Let ``kill`` and a closed terminal clean up as Ctrl-C does, while inside.
-
-    Signals that come together are one: a closed terminal sends several, and the next
-    would cut off the cleaning up after the first.
-    """
-    came: list[float] = []
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        now = time.monotonic()
-        if came and now - came[-1] < _TOGETHER_SECONDS:
-            return
-        came.append(now)
-        raise KeyboardInterrupt
-
-    before: dict[signal.Signals, Any] = {}
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # the last is unknown to Windows
-        number = getattr(signal, name, None)
-        # What nohup ignores stays ignored.
-        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
-            with contextlib.suppress(ValueError):  # not in the main thread
-                before[number] = signal.signal(number, interrupt)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 # Options ----------------------------------------------------------------------------

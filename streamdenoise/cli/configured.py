@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CONFIGURABLE",
+    "PATHS",
     "config_for",
     "configurable",
     "flags_of",
@@ -27,6 +30,8 @@ CONFIGURABLE: Final = ("live", "file", "pipe")
 """Commands whose flags can stand in the config file."""
 
 _NEVER: Final = ("help", "profile")
+PATHS: Final = ("record", "model")
+"""Flags whose value may be a path."""
 
 
 def configurable(command: click.Command) -> click.Command:
@@ -169,6 +174,10 @@ def defaults(
         value = item.value
         try:
             value = _plain(option, value)
+            if key in PATHS and isinstance(value, str):
+                # No shell has done it; a user who is not known is no home.
+                with contextlib.suppress(RuntimeError):
+                    value = str(Path(value).expanduser()) if value[:1] == "~" else value
             if value is not None:
                 checked = option.type_cast_value(ctx, value)
                 if option.callback is not None:

@@ -16,10 +16,10 @@ from .common import (
     print_json,
     settings_from,
     settings_options,
-    stop_on_sigterm,
     warn,
     write,
 )
+from .stopping import stop_on_sigterm
 
 if TYPE_CHECKING:
     from ..demo import DemoResult

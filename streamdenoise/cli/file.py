@@ -23,11 +23,11 @@ from .common import (
     model_option,
     settings_from,
     settings_options,
-    stop_on_sigterm,
     unless_closed,
     warn,
     write,
 )
+from .stopping import stop_on_sigterm
 
 if TYPE_CHECKING:
     from ..batch.cluster import Cluster

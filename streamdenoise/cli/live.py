@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-import signal
-from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -26,11 +23,17 @@ from .common import (
     settings_from,
     settings_options,
 )
+from .stopping import Stopping
 
 if TYPE_CHECKING:
     from ..live.session import LiveSession
 
-__all__ = ["live", "session_name", "stop_flag", "summary_lines"]
+__all__ = ["live", "session_name", "summary_lines"]
+
+_HANGS = (
+    ": the sound server, or the driver of a device, does not answer; if it goes on, "
+    "start the sound server anew, or pull the device out and plug it in again"
+)
 
 
 class _LatencyType(click.ParamType):  # type: ignore[type-arg,unused-ignore]
@@ -203,7 +206,7 @@ def live(
 
     settings = settings_from(strength, mix, removed)
     with contextlib.ExitStack() as stack:
-        stopped = stack.enter_context(stop_flag())
+        stopping = stack.enter_context(Stopping(_HANGS))
         stack.enter_context(quiet_stderr())
         told = stack.enter_context(Notifier())
         from ..control.desk import Desk
@@ -213,6 +216,7 @@ def live(
 
         view = choose_view(plain=plain, none=no_view)
         virtual = stack.enter_context(VirtualDevices(view.sentence))
+        stopping.at_worst(virtual.close)
         if also_incoming:
             words = _words_given(ctx, ("model", "strength", "mix", "latency"))
             virtual.add_incoming(virtual_mic, words)
@@ -232,6 +236,7 @@ def live(
         )
         route.prepare()
         session = LiveSession(options, warn=view.sentence)
+        stopping.at_worst(session.keep_recording, dear=True)
         try:
             with session:
                 say(_headline(session))
@@ -240,7 +245,8 @@ def live(
                 name = name or session_name(ctx.meta.get("streamdenoise.profile"))
                 hooks = virtual.resumed, virtual.always, virtual.waiting
                 with Desk(session, view, name, *hooks) as desk:
-                    session.run(duration, lambda: bool(stopped), told.following(desk))
+                    stopping.at_worst(desk.close)
+                    session.run(duration, stopping.look, told.following(desk))
         finally:
             summary = session.summary()
             if as_json:
@@ -290,33 +296,6 @@ def session_name(profile: str | None) -> str:
     """Return a name that ctl takes for a session with a profile, or without one."""
     name = re.sub(r"[^A-Za-z0-9_.]", "_", profile or "").lstrip("_.")[:32]
     return name or "live"
-
-
-@contextlib.contextmanager
-def stop_flag() -> Iterator[list[int]]:
-    """Note Ctrl-C, SIGTERM and SIGHUP in the list handed out, while inside.
-
-    A second Ctrl-C interrupts at once, for whatever may hang. A hang-up that is
-    ignored, as nohup has it, stays so.
-    """
-    noted: list[int] = []
-
-    def note(number: int, frame: FrameType | None) -> None:
-        if noted:
-            raise KeyboardInterrupt
-        noted.append(number)
-
-    before = {}
-    names = ("SIGINT", "SIGTERM", "SIGHUP")
-    with contextlib.suppress(ValueError):  # not in the main thread
-        for number in (getattr(signal, n) for n in names if hasattr(signal, n)):
-            if signal.getsignal(number) != signal.SIG_IGN:
-                before[number] = signal.signal(number, note)
-    try:
-        yield noted
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _words_given(ctx: click.Context, names: tuple[str, ...]) -> list[str]:

@@ -77,9 +77,9 @@ def pipe(
             f"standard output is a terminal; send it to a player or a file, {hint}"
         )
     from ..pipe import run_pipe
-    from .live import stop_flag
+    from .stopping import Stopping
 
-    with stop_flag() as noted:
+    with Stopping() as stopping:
         try:
             run_pipe(
                 source,
@@ -91,12 +91,12 @@ def pipe(
                 sample_format=sample_format,
                 link_channels=link_channels,
                 # That an interrupted stream ends early is nothing odd.
-                warn=lambda sentence: None if noted else warn(sentence),
-                stopped=lambda: bool(noted),
+                warn=lambda sentence: None if stopping.asked else warn(sentence),
+                stopped=lambda: stopping.asked,
             )
         except (AudioFormatError, BrokenPipeError):
             # Stopped before anything came, or together with whoever listens.
-            if not noted:
+            if not stopping.asked:
                 raise
-    if noted:
+    if stopping.asked:
         raise KeyboardInterrupt  # by now all that came is finished

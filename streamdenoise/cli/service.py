@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["service"]
 
-_PATHS = ("record", "model")
-"""Flags of live whose value may be a path."""
-
 
 def _profile_name(
     ctx: click.Context, param: click.Parameter, value: str | None
@@ -87,7 +84,7 @@ def install_command(profile: str | None, no_start: bool, only_print: bool) -> No
 def _writable(profile: str | None) -> list[Path]:
     """Check the flags it would run with; return the folders that they write to."""
     from ..errors import StreamDenoiseError
-    from .configured import config_for, live_values
+    from .configured import PATHS, config_for, live_values
 
     config = config_for(profile)
     if config is None:
@@ -99,7 +96,7 @@ def _writable(profile: str | None) -> list[Path]:
                 f"a service runs without end and without a screen: take {key} out of "
                 f"{where}"
             )
-    paths = {key: Path(str(found[key].value)) for key in _PATHS if key in found}
+    paths = {key: Path(str(found[key].value)) for key in PATHS if key in found}
     if "model" in paths and paths["model"].suffix != ".tflite":
         del paths["model"]  # a name
     for key, path in paths.items():
@@ -123,6 +120,7 @@ def _writable(profile: str | None) -> list[Path]:
 @_profile_option
 def run_command(profile: str | None) -> None:
     """Run live as the unit does; each start has a recording of its own."""
+    from ..errors import ModelError, UnknownModelError
     from ..unit import fresh_name
     from .configured import config_for, configurable, live_values
     from .live import live
@@ -138,7 +136,11 @@ def run_command(profile: str | None) -> None:
             words += ["--record", str(fresh_name(target))]
     root = click.get_current_context().find_root()
     with configurable(live).make_context("live", words, parent=root) as ctx:
-        live.invoke(ctx)
+        try:
+            live.invoke(ctx)
+        except UnknownModelError as error:
+            # It may lie on a disk that is mounted later: systemd is to try again.
+            raise ModelError(str(error)) from error
 
 
 @service.command("remove", short_help="Stop and remove it.")

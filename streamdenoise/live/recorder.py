@@ -16,9 +16,9 @@ from typing import Final
 import numpy as np
 
 from ..audio.formats import TOO_LONG
+from ..audio.parts import leftovers
 from ..audio.read import AudioInfo
 from ..audio.write import AudioWriter, OutputFormat, output_format
-from ..batch.journal import leftovers
 from ..errors import OutputError, StreamDenoiseError
 from ..names import shown
 from .ring import FloatArray, Ring
@@ -106,7 +106,7 @@ class Recorder:
         self._scratch: FloatArray = np.zeros(
             (min(self._limit, sample_rate // 4 + 1), channels), np.float32
         )
-        self._stop = threading.Event()
+        self._stop, self._closing = threading.Event(), threading.Lock()
         # Before there is a temporary file of our own.
         self.notes = self._left_behind()
         self._writer: AudioWriter | None = self._open(1)
@@ -132,18 +132,21 @@ class Recorder:
     def close(self) -> None:
         """Write what is waiting, finish the file and give it its name.
 
+        Any thread may do it, and more than one: each returns when all is done.
+
         Raises
         ------
         OutputError
             If writing failed on the way, on a full disk say. What had been written
             is kept under the name all the same, where that is possible.
         """
-        if not self._stop.is_set():
-            self._stop.set()
-            self._thread.join()
-            self._finish()
-            # Sessions keep their recorders for what they tell, but not the sound.
-            self._ring, self._scratch = None, self._scratch[:0].copy()
+        with self._closing:
+            if not self._stop.is_set():
+                self._stop.set()
+                self._thread.join()
+                self._finish()
+                # Sessions keep their recorders for what they tell, not the sound.
+                self._ring, self._scratch = None, self._scratch[:0].copy()
         if self.error is not None:
             kept = f"; the first {self.seconds:.1f} s are kept" if self.paths else ""
             raise OutputError(self.trouble + kept) from self.error

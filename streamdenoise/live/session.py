@@ -479,6 +479,18 @@ class LiveSession:
             If the recording is not whole.
         """
         self._devices.close()
+        self.keep_recording()
+
+    def keep_recording(self) -> None:
+        """Finish the recording, if there is one, whatever becomes of the devices.
+
+        Any thread may do it, for the one that closes them may hang in a driver.
+
+        Raises
+        ------
+        OutputError
+            If it is not whole.
+        """
         recorder = self._recorder
         if recorder is not None:
             recorder.close()
