@@ -39,8 +39,10 @@ __all__ = [
     "Found",
     "Known",
     "config_path",
+    "home_folder",
     "load_config",
     "user_folder",
+    "why_none",
 ]
 
 FILE_NAME: Final = "config.toml"
@@ -68,23 +70,56 @@ class Found:
     section: str
 
 
-def user_folder() -> Path:
-    """Return the folder of this program for the user's settings."""
+def home_folder() -> Path | None:
+    """Return the home folder; None for a user without one, as in many containers."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None
+
+
+def user_folder() -> Path | None:
+    """Return the folder of this program for the user's settings; None without home."""
     if sys.platform == "win32":
-        base = os.environ.get("APPDATA") or Path.home() / "AppData" / "Roaming"
+        named, parts = os.environ.get("APPDATA"), ("AppData", "Roaming")
     elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
+        named, parts = None, ("Library", "Application Support")
     else:
-        base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    return Path(base) / "streamdenoise"
+        named, parts = os.environ.get("XDG_CONFIG_HOME"), (".config",)
+    home = None if named else home_folder()
+    base = Path(named) if named else home and home.joinpath(*parts)
+    return base and base / "streamdenoise"
 
 
 def config_path() -> Path | None:
-    """Return where the config file is or would be; None if it is switched off."""
+    """Return where the config file is or would be; None if there can be none.
+
+    Raises
+    ------
+    ConfigError
+        If its name begins with the home of a user who has none.
+    """
     named = os.environ.get(VARIABLE)
     if named is None:
-        return user_folder() / FILE_NAME
-    return Path(named).expanduser() if named else None
+        folder = user_folder()
+        return None if folder is None else folder / FILE_NAME
+    try:
+        return Path(named).expanduser() if named else None
+    except RuntimeError:
+        raise ConfigError(
+            f"there is no home folder for '{shown(Path(named).parts[0])}', with which "
+            f"{VARIABLE} begins; write the whole path there"
+        ) from None
+
+
+def why_none() -> str:
+    """Say why there is no config file, where `config_path` is None, and what helps."""
+    if VARIABLE in os.environ:
+        return f"{VARIABLE} is empty, so there is no config file; unset it"
+    return (
+        "this user has no home folder, so there is no place for a config file; set "
+        f"HOME, or name the file with {VARIABLE}"
+    )
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ import numpy as np
 from .audio.file import check_stream
 from .audio.pcm import SAMPLE_FORMATS, SampleFormat
 from .audio.riff import read_header, stream_header
+from .audio.wavscan import begins_chunk
 from .errors import AudioFormatError, OutputError
 from .settings import Settings
 
@@ -43,7 +44,8 @@ class PipeResult:
     Attributes
     ----------
     frames
-        Samples per channel, the same in and out.
+        Samples per channel, the same in and out, also where more come than a WAV
+        header declares.
     sample_rate, channels
         Of the stream.
     sample_format
@@ -146,20 +148,41 @@ def run_pipe(
     if stream.wav:
         _write(sink, stream.header(stream.data_bytes))
     frames = _Flow(stream, engine, hop, sink, warn).run(reader)
-    length = frames * stream.align
-    if stream.wav and length % 2 and (stream.data_bytes or start is not None):
-        _write(sink, b"\0")  # a chunk of known length is padded to an even one
-    if stream.wav and length != stream.data_bytes and start is not None:
-        # A file, not a pipe: its header can still tell the true length.
-        sink.seek(start)
-        _write(sink, stream.header(length))
-        sink.seek(0, os.SEEK_END)
+    if stream.wav:
+        _complete(sink, stream, frames, start, warn)
     return PipeResult(
         frames,
         stream.sample_rate,
         stream.channels,
         stream.sample_format.name,
         stream.wav,
+    )
+
+
+def _complete(
+    sink: BinaryIO,
+    stream: _Stream,
+    frames: int,
+    start: int | None,
+    warn: Callable[[str], None],
+) -> None:
+    """End a WAV stream whose header was written at `start`, None in a pipe."""
+    length, said = frames * stream.align, stream.data_bytes
+    if length % 2 and (said or start is not None):
+        _write(sink, b"\0")  # a chunk of known length is padded to an even one
+    if length != said and start is not None:
+        # A file, not a pipe: its header can still tell the true length.
+        sink.seek(start)
+        _write(sink, stream.header(length))
+        sink.seek(0, os.SEEK_END)
+    if said is None or length <= said:
+        return
+    declared = said // stream.align
+    still = "" if start is not None else ", but the header had been sent before"
+    warn(
+        f"the WAV header declares {declared / stream.sample_rate:.2f} s, and "
+        f"{(frames - declared) / stream.sample_rate:.2f} s more came; all of it was "
+        f"denoised{still}"
     )
 
 
@@ -311,14 +334,9 @@ class _Flow:
 
     def run(self, reader: _Reader) -> int:
         """Work until the end; return the samples per channel that went through."""
-        left = self._stream.data_bytes
-        while left is None or left > 0:
-            data = reader.read(_READ_BYTES if left is None else min(_READ_BYTES, left))
-            if not data:
-                break
-            left = None if left is None else left - len(data)
-            self._pending += data
-            self._work()
+        left = self._take(reader, self._stream.data_bytes)
+        if left == 0 and not self._is_over(reader):
+            left = self._take(reader, None)
         self._finish()
         if left:
             self._warn("the stream ended before the length that its header declares")
@@ -327,6 +345,29 @@ class _Flow:
             while reader.read(_READ_BYTES):
                 pass
         return self._sent
+
+    def _take(self, reader: _Reader, left: int | None) -> int | None:
+        """Denoise `left` bytes, or all; return how many of them did not come."""
+        while left is None or left > 0:
+            data = reader.read(_READ_BYTES if left is None else min(_READ_BYTES, left))
+            if not data:
+                break
+            left = None if left is None else left - len(data)
+            self._pending += data
+            self._work()
+        return left
+
+    def _is_over(self, reader: _Reader) -> bool:
+        """Tell whether what follows the declared length is no sound."""
+        odd = (self._stream.data_bytes or 0) % 2
+        head = reader.peek(8 + odd)
+        if head[odd:].startswith((b"RIFF", b"RF64")):
+            self._warn(
+                "another WAV follows the first and was left out; give each a pipe of "
+                "its own"
+            )
+        # Some writers forget the byte that makes a chunk even.
+        return begins_chunk(head[odd:]) or begins_chunk(head[:8])
 
     def _work(self) -> None:
         size = self._hop * self._stream.align

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from .config import VARIABLE, config_path
+from .config import VARIABLE, config_path, home_folder
 from .errors import EXIT_ENVIRONMENT, EXIT_USAGE, StreamDenoiseError
 from .names import shown
 
@@ -53,6 +53,8 @@ StartLimitIntervalSec=0
 # It says when it runs, and is started anew when it says nothing for so long.
 Type=notify
 WatchdogSec=30
+# A recording is finished even if a driver hangs.
+WatchdogSignal=SIGTERM
 ExecStart={command}
 {environment}# Here lie the recordings that have no folder of their own.
 WorkingDirectory=-{recordings}
@@ -93,7 +95,7 @@ def unit_name(profile: str | None = None) -> str:
 
 def unit_path(profile: str | None = None) -> Path:
     """Return where the unit of a user lies."""
-    base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    base = os.environ.get("XDG_CONFIG_HOME") or _home() / ".config"
     return Path(base) / "systemd" / "user" / unit_name(profile)
 
 
@@ -190,7 +192,17 @@ def _importable() -> bool:
 
 def recordings_folder() -> Path:
     """Return where recordings go that have no folder of their own."""
-    return Path.home() / "Recordings"
+    return _home() / "Recordings"
+
+
+def _home() -> Path:
+    home = home_folder()
+    if home is None:
+        raise ServiceError(
+            "a service needs a home folder, for its unit and its recordings, and this "
+            "user has none; set HOME to a folder of yours, or type: streamdenoise live"
+        )
+    return home
 
 
 def fresh_name(target: Path) -> Path:

@@ -286,3 +286,19 @@ def test_a_home_of_nobody_is_a_sentence(session: Any, name: str) -> None:
     with pytest.raises(ControlError, match="no user for '~no-such-user'"):
         Controls(session).do(["record", name])
     assert session.recording is None
+
+
+def test_without_a_home_the_working_folder_is_enough(
+    session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A user of a container without a home records all the same, or is told how."""
+
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    controls = Controls(session, folder=tmp_path)
+    assert controls.do(["record"]).startswith(f"recording to {tmp_path}")
+    controls.do(["record", "off"])
+    with pytest.raises(StreamDenoiseError, match="name a file with: record FILE"):
+        Controls(session, folder=tmp_path / "gone").do(["record"])

@@ -137,29 +137,62 @@ def test_only_the_owner_may_speak(
         runtime_folder(make=True)
 
 
-def test_sessions_are_found_without_the_variable(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """From cron or su, those of the desktop and our own in /tmp, but of nobody else."""
-    run, shared = tmp_path / "run", tmp_path / "tmp"
-    place = run / str(os.getuid()) / "streamdenoise"
-    place.mkdir(parents=True)
+@pytest.fixture
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """Where /run/user/UID would be, not made yet, and an empty /tmp; no variable."""
+    shared = tmp_path / "tmp"
     shared.mkdir()
-    monkeypatch.setattr(client, "_RUN", run)
+    monkeypatch.setattr(client, "_RUN", tmp_path / "run")
     monkeypatch.setattr(client.tempfile, "gettempdir", lambda: str(shared))
-    with ControlServer(echo, "desk", place):
-        monkeypatch.setenv("XDG_RUNTIME_DIR", str(shared))
-        assert peers() == []  # who names a folder means that one
-        monkeypatch.delenv("XDG_RUNTIME_DIR")
-        with ControlServer(echo, "own"):
-            assert {peer.name for peer in peers()} == {"desk", "own"}
-        folder = runtime_folder()
-        assert folder.parent == shared
-        folder.rmdir()
-        (tmp_path / "trap").mkdir()
-        folder.symlink_to(tmp_path / "trap")
-        with ControlServer(echo, "trap", tmp_path / "trap"):
-            assert [peer.name for peer in peers()] == ["desk"]
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    return tmp_path / "run" / str(os.getuid()), shared
+
+
+def test_sessions_are_found_wherever_they_were_started(
+    places: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By cron at boot, from the desktop, with a folder of one's own; each once."""
+    user, shared = places
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(ControlServer(echo, "cron"))  # before the first login
+        assert runtime_folder().parent == shared
+        user.mkdir(parents=True)
+        stack.enter_context(ControlServer(echo, "su"))  # behind a login
+        assert runtime_folder() == user / "streamdenoise"
+        assert sorted(peer.name for peer in peers()) == ["cron", "su"]
+        for own in (user, tmp_path / "own", tmp_path / "link"):
+            if own.name == "link":
+                own.symlink_to(user)
+            own.mkdir(exist_ok=True)
+            monkeypatch.setenv("XDG_RUNTIME_DIR", str(own))
+            assert runtime_folder() == own / "streamdenoise"
+            with ControlServer(echo, "here"):
+                assert sorted(peer.name for peer in peers()) == ["cron", "here", "su"]
+
+
+def test_what_others_made_in_our_place_is_not_looked_at(
+    places: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """In /tmp anybody can make a folder or a link of our name."""
+    folder = runtime_folder()
+    (tmp_path / "trap").mkdir()
+    folder.symlink_to(tmp_path / "trap")
+    with ControlServer(echo, "trap", tmp_path / "trap"):
+        assert peers() == []
+
+
+def test_a_runtime_folder_of_another_user_is_not_used(
+    places: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root could make a folder there, after sudo -E; its user would be locked out."""
+    other = tmp_path / "other"
+    other.mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(other))
+    monkeypatch.setattr(client, "_user", lambda: os.getuid() + 1)
+    assert runtime_folder().parent == places[1]
+    (client._RUN / str(os.getuid() + 1)).mkdir(parents=True)
+    assert runtime_folder().parent == places[1]  # nor is what bears our number only
+    assert list(other.iterdir()) == []
 
 
 def test_a_path_that_is_too_long_is_a_sentence(tmp_path: Path) -> None:

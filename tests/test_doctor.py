@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+import streamdenoise.doctor as doctor_module
 from streamdenoise import runtime
 from streamdenoise.cli import cli
 from streamdenoise.doctor import (
@@ -218,15 +219,36 @@ def test_names_of_people_are_taken_out(monkeypatch: pytest.MonkeyPatch) -> None:
         "input",
         "fail",
         "no file /home/annabel/m.tflite of annabel on annas-laptop",
-        "see Anna's AirPods, Bert\u2019s Phone",
+        "see Anna's AirPods, Bert\u2019s Phone, or: cat /home/annabel/m.txt",
         {"device": {"name": "Anna's AirPods"}, "all": ["annabella", 3, None]},
     )
     got = redacted(check)
     assert got.found == "no file ~/m.tflite of <user> on <host>"
-    assert got.fix == "see someone's AirPods, someone\u2019s Phone"
+    assert got.fix == "see someone's AirPods, someone\u2019s Phone, or: cat ~/m.txt"
     assert got.details["device"]["name"] == "someone's AirPods"
     assert got.details["all"] == ["annabella", 3, None]
     assert clean("user annabel") == "user <user>"
+
+
+def test_names_do_not_spoil_what_is_to_be_typed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A host called streamdenoise, a user called audio: commands work all the same.
+
+    Nor does a person at the screen see anything but what was found; only the report
+    that is sent to others has names taken out.
+    """
+    monkeypatch.setenv("HOME", "/home/audio")
+    monkeypatch.setenv("LOGNAME", "audio")
+    monkeypatch.setattr("platform.node", lambda: "streamdenoise")
+    fix = 'sudo usermod -aG audio "$USER"; streamdenoise devices; cat /home/audio/x'
+    check = Check("a", "warn", "streamdenoise of audio, audiophile", fix)
+    (sent,) = as_dict([check], None)["checks"]
+    assert sent["fix"] == fix.replace("/home/audio", "~")
+    assert sent["found"] == "<host> of <user>, audiophile"
+    for module in (doctor_module, board):
+        monkeypatch.setattr(module, "identity", lambda: check)
+    assert check in list(examine(LiveOptions(model=Path("no.tflite"))))
 
 
 def test_all_checks_return_everywhere(tmp_path: Path) -> None:
@@ -259,7 +281,9 @@ def test_damaged_and_missing_models(tmp_path: Path, need_model: None) -> None:
     check = software.models(folder=folder)
     assert check.state == "fail"
     assert f"{default} is damaged" in check.found
-    assert "pip install" in check.fix
+    # By its name alone, an index might give a package of somebody else.
+    assert "pip install" in check.fix and "wheel" in check.fix
+    assert "checkout" in check.fix and "install streamdenoise" not in check.fix
     assert software.models(folder=tmp_path).state == "fail"
     assert "pip install" in software.models("nonsense", tmp_path).fix
     check = software.models("nonsense", folder)

@@ -133,6 +133,8 @@ def test_every_end_puts_the_terminal_back(how: str) -> None:
         assert terminal.end() in (code_of[how], 128 + abs(code_of[how]))
         if how != "a":  # abort() of C leaves no time
             assert terminal.cooked
+        # Nothing tidies up behind a signal that kills: the cursor has to come back.
+        assert ("PAUSED" in terminal.text) is (how == "\x1c")
 
 
 def test_ctrl_z_gives_the_terminal_back_until_it_goes_on() -> None:

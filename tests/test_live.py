@@ -435,3 +435,23 @@ def test_a_restart_forgets_the_stream_but_counts_on(rng: np.random.Generator) ->
     assert core.callbacks == calls + 40
     assert not core.reblocked
     assert first.shape == second.shape
+
+
+def test_what_is_put_in_place_stays_there() -> None:
+    """Opening the devices again keeps it, and settings reach it; it can be put back."""
+    core = make(model=GainModel(0.5, name="real"))
+    real, hop = core.denoiser, core.denoiser.params.hop
+    other = Denoiser(GainModel(0.0, name="other"), 16_000, block=hop, meter=Meter())
+    waiting = Denoiser(GainModel(1.0, name="waiting"), 16_000, block=hop)
+    core.succeed(waiting)
+    assert core.replace(other) is real
+    core.restart()
+    core.settings = Settings(strength_db=3.0)
+    for _ in range(8):
+        drive(core, np.ones((hop, 1), np.float32), always(hop))
+        assert core.denoiser is other and not core.succeeding
+    assert core.model_name == "other"
+    assert other.settings == Settings(strength_db=3.0) != real.settings
+    assert core.replace(real) is other
+    core.restart()
+    assert core.denoiser is real and core.model_name == "real"

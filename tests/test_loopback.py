@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.signal import resample_poly
 
-from streamdenoise import Denoiser
+import streamdenoise.live.session as session_module
+from streamdenoise import Denoiser, DeviceError
 from streamdenoise.doctor.chirp import chirp, find_delay
 from streamdenoise.doctor.loopback import (
     TOLERANCE,
@@ -19,7 +21,9 @@ from streamdenoise.doctor.loopback import (
     measure_loop,
 )
 from streamdenoise.live.session import LiveOptions
+from streamdenoise.live.supervise import Supervisor
 from tests.fakes import IdentityModel
+from tests.fakesound import FakeSound, device
 from tests.pulse import PulseServer, pulse
 
 __all__ = ["pulse"]
@@ -136,3 +140,43 @@ def test_deaf_is_a_sentence(
     options = LiveOptions(model=model_path, rate=48_000, latency=0.06)
     with pytest.raises(NotHeardError, match="cable"):
         measure_loop(options, repeats=1)
+
+
+@pytest.fixture
+def loud(monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> FakeSound:
+    """A device whose microphone hears noise that must not be played."""
+    monkeypatch.setattr(session_module, "load_model", lambda name: IdentityModel())
+    monkeypatch.setattr(session_module, "DEADLINE_SHARE", float("inf"))
+    captured = 0.5 * rng.standard_normal((48_000 * 20, 2)).astype(np.float32)
+    return FakeSound([device("card")], captured=captured, pace=0.004)
+
+
+def test_a_device_that_goes_away_ends_the_measurement(loud: FakeSound) -> None:
+    """It is not waited for: what comes back would not be what was measured."""
+    loud.dies_after = 50
+    with pytest.raises(DeviceError, match=r"went away.* measure again with"):
+        measure_loop(LiveOptions(latency="low"), loud, repeats=1)
+    assert len(loud.opened) == 1 and loud.opened[0].closed
+    assert not np.concatenate(loud.played).any()
+
+
+def test_what_opens_again_passes_no_microphone_on(
+    loud: FakeSound, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Devices that open anew meanwhile get the probe, and the measurement ends."""
+    real, looks = Supervisor.look, [0]
+
+    def look(self: Supervisor) -> None:
+        looks[0] += 1
+        if looks[0] != 3:
+            real(self)
+            return
+        self._shut()
+        self._renew(self.source, self.sink, [self.streams.rate])
+        time.sleep(0.3)
+
+    monkeypatch.setattr(Supervisor, "look", look)
+    with pytest.raises(DeviceError, match=r"opened again.* measure again with"):
+        measure_loop(LiveOptions(latency="low"), loud, repeats=1)
+    assert len(loud.opened) == 2 and all(stream.closed for stream in loud.opened)
+    assert len(loud.played) > 20 and not np.concatenate(loud.played).any()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import time
 
+import pytest
+
+from streamdenoise.control.outlet import Outlet
 from tests.terminal import need_terminal, python
 
 FLOOD = """
@@ -89,3 +93,35 @@ def test_a_file_gets_all_of_it(tmp_path, monkeypatch):
         out.drain()
         out.close()
     assert (tmp_path / "log").read_text() == "Gr\\xfc\\xdfe\n"
+
+
+def test_who_has_the_terminal() -> None:
+    """In front at first; behind, once another group has it; without one, in front."""
+    need_terminal()
+    code = (
+        "import os, signal, sys, time\n"
+        "from streamdenoise.control.outlet import Outlet\n"
+        "signal.signal(signal.SIGTTOU, signal.SIG_IGN)\n"
+        "out = Outlet()\n"
+        "said = [out.in_front()]\n"
+        "child = os.fork()\n"
+        "if child == 0: time.sleep(60)\n"
+        "os.setpgid(child, child); os.tcsetpgrp(2, child)\n"
+        "said.append(out.in_front())\n"
+        "os.tcsetpgrp(2, os.getpgrp()); os.kill(child, signal.SIGKILL)\n"
+        "said.append(out.in_front())\n"
+        "pid = os.fork()\n"
+        "if pid == 0:\n"
+        "    os.setsid(); said.append(out.in_front()); print(said, flush=True)\n"
+        "    os._exit(0)\n"
+        "os.waitpid(pid, 0)\n"
+    )
+    with python(code) as terminal:
+        terminal.wait_for(r"\[True, False, True, True\]")
+        assert terminal.end() == 0
+
+
+def test_what_is_no_terminal_is_in_front(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A log has no shell in front of it."""
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    assert Outlet().in_front()

@@ -143,3 +143,17 @@ def test_colours_are_those_of_the_terminal() -> None:
         color_system="truecolor", force_terminal=True, no_color=True
     )
     assert "32" not in colours(unwanted, STYLES)["good"][0]
+
+
+def test_a_picture_that_others_wrote_below_is_left_as_it_is() -> None:
+    """The cursor comes back, no line is touched, and the next picture begins anew."""
+    screen = Screen(1)
+    painter = Painter(Wire(screen), PLAIN)
+    rows = [[(str(i), "")] for i in range(3)]
+    painter.paint(rows, 80, 20)
+    screen.feed("\r\n$ ls\r\n")
+    for _ in range(2):
+        painter.leave()
+    assert screen.cursor
+    painter.paint([[("new", "")]], 80, 20)
+    assert screen.lines == ["above 0", "0", "1", "2", "$ ls", "new"]

@@ -68,3 +68,11 @@ def test_curve_is_at_its_value():
     pixels, _ = draw([("A", levels)], 10.0, 8000, ("level", values))
     dark = [np.flatnonzero(pixels[286:, 68 + x] == 242)[0] for x in (100, 800)]
     assert dark[1] - dark[0] == pytest.approx(95, abs=1)
+
+
+@pytest.mark.parametrize("days", [11.6, 30, 365, 3650])
+def test_a_month_can_be_drawn(days):
+    """However long a recording is, its seconds are written out."""
+    levels = np.zeros((10, 10))
+    pixels, palette = draw([("A", levels)], days * 86_400.0, 8000)
+    assert pixels.max() < len(palette)

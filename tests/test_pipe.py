@@ -131,6 +131,49 @@ def test_chunks_behind_the_audio_are_read_but_are_no_sound():
     assert result.frames == 2000 and source.read() == b""
 
 
+@pytest.mark.parametrize("seekable", [True, False])
+def test_sound_behind_the_declared_length_is_denoised(seekable):
+    """As many samples come out as went in, whatever the header says; a file gets the
+    true length, and who cannot be told it is told of it."""
+    raw = SAMPLE_FORMATS["s16le"].encode(noise(11 * 16000))
+    sink = io.BytesIO() if seekable else Pipe()
+    source = wav_bytes(raw, declared=2 * 16000)
+    out, result, warnings = through(Trickle(source, most=9000), sink=sink)
+    assert result.frames == 11 * 16000 and len(out) == 44 + len(raw)
+    assert np.abs(np.frombuffer(out[44:], "<i2") - np.frombuffer(raw, "<i2")).max() <= 1
+    assert "declares 1.00 s, and 10.00 s more" in warnings[0]
+    assert ("sent before" in warnings[0]) is not seekable and len(warnings) == 1
+    if seekable:
+        assert sf.info(io.BytesIO(out)).frames == 11 * 16000
+
+
+def test_sound_behind_half_a_sample():
+    """A declared length that is no whole sample does not shift what follows."""
+    raw = SAMPLE_FORMATS["s16le"].encode(noise(9000))
+    out, result, _ = through(wav_bytes(raw, declared=1001), sink=io.BytesIO())
+    assert result.frames == 9000
+    assert np.abs(np.frombuffer(out[44:], "<i2") - np.frombuffer(raw, "<i2")).max() <= 1
+
+
+@pytest.mark.parametrize("size", [4000, 3999])
+@pytest.mark.parametrize(
+    "behind",
+    [b"", b"\0" * 7, b"none\4\0\0\0abcd", b"id3 \xff\xff\xff\xff" + b"\0" * 90],
+)
+def test_what_is_no_sound_is_left_out(size, behind):
+    """Chunks of any name, and a few stray bytes; with the even byte or without it."""
+    for pad in {b"", b"\0" * (size % 2)}:
+        data = wav_bytes(bytes(size), bits=8) + pad + behind
+        _, result, warnings = through(data)
+        assert result.frames == size and warnings == []
+
+
+def test_second_wav_is_said_to_be_left_out():
+    """``cat a.wav b.wav |`` gives the first one and a sentence."""
+    _, result, warnings = through(wav_bytes() + wav_bytes())
+    assert result.frames == 2000 and "another WAV follows" in warnings[0]
+
+
 def test_header_wins_over_options_and_says_so():
     """A wrong option on a WAV stream does not ruin the sound."""
     out, result, warnings = through(wav_bytes(), sample_rate=48000)

@@ -10,7 +10,8 @@ import soundfile as sf
 
 from streamdenoise import AudioFormatError
 from streamdenoise.audio.pcm import SAMPLE_FORMATS
-from streamdenoise.audio.riff import read_header, scan_wav, stream_header
+from streamdenoise.audio.riff import read_header, stream_header
+from streamdenoise.audio.wavscan import scan_wav
 from tests.clitools import noise, wav_bytes
 
 

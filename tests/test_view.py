@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -342,3 +343,38 @@ def test_times_and_counters_are_readable() -> None:
     assert xruns(NONE) == "none"
     some = {**NONE, "input overflow": 2, "buffer overrun": 1}
     assert xruns(some) == "3 (input overflow 2, buffer overrun 1)"
+
+
+@pytest.mark.parametrize("make", [LineView, PanelView])
+def test_behind_the_shell_nothing_is_painted(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After bg, or with &, its lines stay; what is odd is said; fg brings it back."""
+    if make is PanelView:
+        pytest.importorskip("rich", reason="rich draws the picture")
+    monkeypatch.setattr("streamdenoise.control.view.PAUSE", 0.0)
+    monkeypatch.setattr(sys, "stderr", FakeTerminal())
+    view, front = make(), [True]
+    monkeypatch.setattr(type(view._out), "in_front", lambda out: front[0])
+    view.attach(FakeSession(USUAL), True)
+
+    def written(status: Status | None = None) -> str:
+        before = len(sys.stderr.getvalue())  # type: ignore[attr-defined]
+        if status is not None:
+            view(status)
+        else:
+            view.clear()
+        return str(sys.stderr.getvalue()[before:])  # type: ignore[attr-defined]
+
+    assert "-23.4 dB" in written(USUAL)
+    front[0] = False
+    first = written(USUAL)
+    assert first == ("\x1b[?25h" if make is PanelView else "")  # the cursor, once
+    assert written(replace(USUAL, level_in=-10.0)) == written() == ""
+    view.sentence("odd")
+    assert sys.stderr.getvalue().endswith("streamdenoise: odd\n")  # type: ignore[attr-defined]
+    assert written(USUAL) == ""
+    front[0] = True
+    again = written(USUAL)
+    assert "-23.4 dB" in again
+    assert not re.search(r"\x1b\[\d*A", again)  # not up, over what the shell wrote

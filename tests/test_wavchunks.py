@@ -22,9 +22,9 @@ from streamdenoise.audio.file import (
     open_writer,
     output_format,
 )
-from streamdenoise.audio.riff import scan_wav
 from streamdenoise.audio.target import SourceLost, failure
 from streamdenoise.audio.wavchunks import chunks_of, copy_chunks
+from streamdenoise.audio.wavscan import scan_wav
 from tests.clitools import wav_bytes, write_noise
 
 

@@ -7,7 +7,6 @@ there of a file that is cut short or whose header lies, and says so in its notes
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,8 +25,11 @@ from .info import (
     native_name,
     soundfile_module,
 )
-from .riff import UNKNOWN_SIZE, PatchedWav, WavLayout, scan_wav
+from .lengths import cut_short
+from .order import ogg_layout
 from .sniff import is_endless_caf
+from .wavdata import PatchedSound, open_wav
+from .wavscan import scan_wav
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,10 +86,11 @@ class AudioReader:
         self._block_frames = block_frames
         self._expected = 0
         self._mask = 0
-        self._patched: PatchedWav | None = None
+        self._order: list[int] = []
         check_readable(self.path)
-        self._file = self._open()
-        f = self._file
+        f = self._file = self._open()
+        if f.format == "OGG":
+            self._order, self._mask = ogg_layout(self.path, f.subtype, f.channels)
         self.info = AudioInfo(
             self.path,
             f.samplerate,
@@ -120,46 +123,53 @@ class AudioReader:
         return (self,)
 
     def _open(self) -> Any:
-        """Open the file with libsndfile, around the lies of a WAV header."""
+        """Open the file with libsndfile, around the lies of its header."""
         sf = soundfile_module()
         name = shown(self.path)
-        with self.path.open("rb") as raw:
-            layout = scan_wav(raw)
-        source: Any = native_name(self.path)
-        if layout is not None:
-            check_stream(layout.header.sample_rate, layout.header.channels, name)
-            self._mask = layout.header.channel_mask
-            source = self._heed(layout, source)
         try:
-            return sf.SoundFile(source)
+            return self._open_wav() or self._open_other()
         except TypeError as error:  # .raw: soundfile wants rate and channels
             raise AudioFormatError(
                 f"{name} holds raw samples without a header; give their format to: "
                 "streamdenoise pipe --rate R --channels C --format s16le < IN > OUT"
             ) from error
+        except OSError as error:
+            raise AudioFormatError(
+                f"{name} cannot be read: {error.strerror or error}"
+            ) from error
         except sf.LibsndfileError as error:
             if is_endless_caf(self.path):
                 raise _undeclared(self.path) from error
             refusal = AudioFormatError(_why_unreadable(self.path, error))
-            refusal.unknown = error.code in _UNKNOWN_FORMAT
+            # Of what is cut short, PyAV may read more.
+            cut = cut_short(self.path) is not None
+            refusal.unknown = cut or error.code in _UNKNOWN_FORMAT
             raise refusal from error
 
-    def _heed(self, layout: WavLayout, source: Any) -> Any:
-        """Note a header that declares more or less than there is."""
+    def _open_wav(self) -> Any:
+        """Open a WAV file; return None if it is none."""
+        with self.path.open("rb") as raw:
+            layout = scan_wav(raw)
+        if layout is None:
+            return None
         header = layout.header
-        align = header.channels * (header.sample_format or _NO_FORMAT).size
-        declared, present = layout.data_declared, layout.data_present
-        if layout.undeclared > declared:
-            self.notes.append(
-                f"its header declares {declared // align} samples, but more audio "
-                "follows; all of it was denoised"
-            )
-            size = min(present, UNKNOWN_SIZE - 64)
-            self._patched = PatchedWav(self.path, layout.data_offset - 4, size)
-            return self._patched
-        if header.data_bytes is not None and present < header.data_bytes:
-            self._expected = header.data_bytes // align
-        return source
+        check_stream(header.sample_rate, header.channels, shown(self.path))
+        self._mask = header.channel_mask
+        file, self._expected, note = open_wav(self.path, layout)
+        self.notes += [note] if note else []
+        return file
+
+    def _open_other(self) -> Any:
+        """Open any other file; one that is cut short gives what is there."""
+        sf = soundfile_module()
+        cut = cut_short(self.path)
+        if cut is not None and cut.mended is not None:
+            file: Any = PatchedSound(self.path, dict([cut.mended]))
+        else:
+            file = sf.SoundFile(native_name(self.path))
+        if cut is not None:
+            self._expected = round(file.frames * cut.declared / cut.present)
+        return file
 
     def seek(self, frame: int) -> None:
         """Go to a sample, counted per channel from 0, from where to read on.
@@ -203,14 +213,20 @@ class AudioReader:
         # A damaged file may yield part of a block and then fail: the marks tell
         # how far it got. NaNs of the file itself only occur in sound float files.
         buffer.fill(np.nan)
+        damage = ""
         try:
-            return len(self._file.read(out=buffer)), ""
-        except sf.LibsndfileError as error:
+            count = len(self._file.read(out=buffer))
+        except (sf.LibsndfileError, OSError) as error:
             missing = np.isnan(buffer).all(axis=1)
             count = int(missing.argmax()) if missing.any() else len(buffer)
             if not count and not self.position:
                 raise AudioFormatError(_why_unreadable(self.path, error)) from error
-            return count, "its data is damaged"
+            damage = "its data is damaged"
+            if isinstance(error, OSError):
+                damage = f"it could not be read to its end ({error.strerror or error})"
+        if self._order:
+            buffer[:count] = buffer[:count, self._order]
+        return count, damage
 
     def _finish(self, damage: str) -> None:
         rate = self.info.sample_rate
@@ -237,22 +253,12 @@ class AudioReader:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
-        if self._patched is not None:
-            self._patched.close()
 
     def __enter__(self) -> AudioReader:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-@dataclass(frozen=True)
-class _NoFormat:
-    size: int = 1
-
-
-_NO_FORMAT: Final = _NoFormat()
 
 
 def _undeclared(path: Path) -> AudioFormatError:
@@ -271,6 +277,8 @@ def _undeclared(path: Path) -> AudioFormatError:
 def _why_unreadable(path: Path, error: Any) -> str:
     """Put libsndfile's refusal into one sentence that helps."""
     name = shown(path)
+    if isinstance(error, OSError):
+        return f"{name} cannot be read: {error.strerror or error}"
     reason = str(getattr(error, "error_string", "")).strip().rstrip(".")
     known = {
         "Format not recognised": "it is no sound file that libsndfile knows",

@@ -1,8 +1,8 @@
-"""WAV headers: read from a stream, written for a stream, and checked in a file.
+"""WAV headers: read from a stream, and written for a stream.
 
 Files are decoded by libsndfile. This module serves what it cannot: a WAV that
-comes through a pipe, where nobody can seek, and a file whose header lies about its
-length (a recorder that was cut off leaves 0 or the largest number there is).
+comes through a pipe, where nobody can seek; and `wavscan`, which finds out how much
+sound a file holds in truth.
 
 Layout as in "Multimedia Programming Interface and Data Specifications 1.0"
 (IBM and Microsoft, 1991), with the extensible ``fmt`` chunk of 2001 and the 64-bit
@@ -11,23 +11,18 @@ sizes of EBU Tech 3306.
 
 from __future__ import annotations
 
-import io
-import os
 import struct
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, BinaryIO, Final, Protocol
+from typing import Final, Protocol
 
 from ..errors import AudioFormatError
 from .pcm import SAMPLE_FORMATS, SampleFormat
 
 __all__ = [
     "UNKNOWN_SIZE",
-    "PatchedWav",
     "WavHeader",
-    "WavLayout",
+    "is_unknown",
     "read_header",
-    "scan_wav",
     "stream_header",
 ]
 
@@ -56,6 +51,8 @@ class WavHeader:
         Declared length of the audio; None where the writer did not know it.
     channel_mask
         Loudspeaker of each channel, a bit each; 0 if it is not said.
+    align, byte_rate
+        Declared bytes of a sample of all channels, and of a second.
     """
 
     sample_rate: int
@@ -65,31 +62,8 @@ class WavHeader:
     bits: int
     data_bytes: int | None
     channel_mask: int = 0
-
-
-@dataclass(frozen=True)
-class WavLayout:
-    """A WAV file's declared and real extent, all in bytes.
-
-    Attributes
-    ----------
-    header
-        What is declared.
-    data_offset
-        Where the audio starts in the file.
-    data_declared
-        Length in the ``data`` chunk, the raw number.
-    data_present
-        Bytes from `data_offset` to the end of the file.
-    undeclared
-        Bytes behind the declared audio that are no chunks either.
-    """
-
-    header: WavHeader
-    data_offset: int
-    data_declared: int
-    data_present: int
-    undeclared: int
+    align: int = 0
+    byte_rate: int = 0
 
 
 def read_header(stream: _Reads, start: bytes = b"") -> WavHeader:
@@ -124,7 +98,7 @@ def read_header(stream: _Reads, start: bytes = b"") -> WavHeader:
                 raise AudioFormatError("the WAV header has audio before its format")
             if size == UNKNOWN_SIZE and long_size:
                 return _parse_fmt(fmt, long_size)
-            return _parse_fmt(fmt, None if _is_unknown(size) else size)
+            return _parse_fmt(fmt, None if is_unknown(size) else size)
         if size > _MAX_CHUNK:
             raise AudioFormatError(
                 f"the WAV header is damaged: one chunk claims {size} bytes"
@@ -136,7 +110,8 @@ def read_header(stream: _Reads, start: bytes = b"") -> WavHeader:
             long_size = struct.unpack("<Q", body[8:16])[0]
 
 
-def _is_unknown(size: int) -> bool:
+def is_unknown(size: int) -> bool:
+    """Tell whether a length is one of those that stand for "until the end"."""
     # 0: nobody came back to write it. Around 2**31 and 2**32: arecord, sox, ffmpeg.
     return size == 0 or 0x7FFFF000 <= size <= 0x80000000 or size >= 0xFFFFF000
 
@@ -155,7 +130,7 @@ def _exactly(stream: _Reads, size: int) -> bytes:
 def _parse_fmt(fmt: bytes, data_bytes: int | None) -> WavHeader:
     if len(fmt) < 16:
         raise AudioFormatError("the WAV header is damaged: its format chunk is short")
-    code, channels, rate, _, _, bits = struct.unpack("<HHIIHH", fmt[:16])
+    code, channels, rate, speed, align, bits = struct.unpack("<HHIIHH", fmt[:16])
     mask = 0
     if code == _EXTENSIBLE and len(fmt) >= 26:
         mask = struct.unpack("<I", fmt[20:24])[0]
@@ -170,7 +145,7 @@ def _parse_fmt(fmt: bytes, data_bytes: int | None) -> WavHeader:
     }
     name = names.get((code, bits))
     kind = None if name is None else SAMPLE_FORMATS[name]
-    return WavHeader(rate, channels, kind, code, bits, data_bytes, mask)
+    return WavHeader(rate, channels, kind, code, bits, data_bytes, mask, align, speed)
 
 
 def stream_header(
@@ -217,85 +192,3 @@ def stream_header(
     return (
         b"RIFF" + struct.pack("<I", riff) + chunks + b"data" + struct.pack("<I", size)
     )
-
-
-def scan_wav(file: BinaryIO) -> WavLayout | None:
-    """Look at a WAV file's header and at what really lies behind it.
-
-    Parameters
-    ----------
-    file
-        Open for reading, seekable; its position is changed.
-
-    Returns
-    -------
-    WavLayout or None
-        None if the file is no WAV or its header is cut short.
-    """
-    file.seek(0)
-    try:
-        header = read_header(file)
-    except AudioFormatError:
-        return None
-    offset = file.tell()
-    file.seek(offset - 4)
-    declared = struct.unpack("<I", file.read(4))[0]
-    end = file.seek(0, os.SEEK_END)
-    extent = header.data_bytes if declared == UNKNOWN_SIZE else declared
-    extent = end - offset if extent is None else extent
-    behind = offset + extent + (extent & 1)
-    undeclared = 0 if _chunks_fit(file, behind, end) else end - offset - extent
-    return WavLayout(header, offset, declared, end - offset, max(undeclared, 0))
-
-
-def _chunks_fit(file: BinaryIO, position: int, end: int) -> bool:
-    """Whether the rest of the file is a row of chunks, as it should be."""
-    while position + 8 <= end:
-        file.seek(position)
-        head = file.read(8)
-        if not all(32 <= byte < 127 for byte in head[:4]):
-            return False
-        size = struct.unpack("<I", head[4:])[0]
-        position += 8 + size + (size & 1)
-    return position <= end + 1
-
-
-class PatchedWav(io.RawIOBase):
-    """A WAV file whose ``data`` size reads as `size` instead of what is there."""
-
-    def __init__(self, path: Path, offset: int, size: int) -> None:
-        super().__init__()
-        self._raw = path.open("rb")
-        self._patches = {offset: struct.pack("<I", size)}
-        self._patches[4] = struct.pack("<I", min(offset + size, UNKNOWN_SIZE - 1))
-
-    def readable(self) -> bool:
-        """Say that it can be read."""
-        return True
-
-    def seekable(self) -> bool:
-        """Say that it can be sought in."""
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        """Go to a place, as in the file."""
-        return self._raw.seek(offset, whence)
-
-    def tell(self) -> int:
-        """Return the place, as in the file."""
-        return self._raw.tell()
-
-    def readinto(self, buffer: Any, /) -> int:
-        """Read bytes of the file, the sizes in its header replaced."""
-        start = self._raw.tell()
-        count = self._raw.readinto(buffer)
-        for offset, patch in self._patches.items():
-            for i, byte in enumerate(patch):
-                if start <= offset + i < start + count:
-                    memoryview(buffer)[offset + i - start] = byte
-        return count
-
-    def close(self) -> None:
-        """Close the file."""
-        self._raw.close()
-        super().close()

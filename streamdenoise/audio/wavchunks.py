@@ -18,6 +18,7 @@ from typing import BinaryIO, Final
 
 from .riff import UNKNOWN_SIZE
 from .target import SourceLost, reading_source
+from .wavscan import scan_wav
 
 __all__ = ["Chunk", "chunks_of", "copy_chunks", "has_marks", "set_channel_mask"]
 
@@ -46,6 +47,7 @@ def chunks_of(file: BinaryIO) -> Iterator[Chunk]:
     file
         Open for reading, seekable; its position is changed between chunks.
     """
+    layout = scan_wav(file)
     end = file.seek(0, os.SEEK_END)
     file.seek(0)
     head = file.read(12)
@@ -67,6 +69,8 @@ def chunks_of(file: BinaryIO) -> Iterator[Chunk]:
             long_size = struct.unpack("<8xQ", file.read(16))[0]
         if name == b"data" and size == UNKNOWN_SIZE and long_size is not None:
             size = long_size
+        if name == b"data" and layout is not None and layout.undeclared:
+            size = layout.sound  # no chunk is looked for in the middle of sound
         if at + 8 + size > end:
             return
         yield Chunk(name, at + 8, size)

@@ -15,6 +15,7 @@ from ..errors import OutputError
 from ..names import shown
 from .formats import TOO_LONG, OutputFormat, most_frames, output_format
 from .info import native_name, soundfile_module
+from .order import in_file_order
 from .pcm import quantise
 from .target import PartFile, check_target
 
@@ -158,7 +159,9 @@ class AudioWriter:
             )
         sf = soundfile_module()
         try:
-            self._file.write(_as_stored(block, self.output.subtype))
+            out = self.output
+            ordered = in_file_order(block, out.format, out.subtype)
+            self._file.write(_as_stored(ordered, out.subtype))
         except (sf.LibsndfileError, OSError, AssertionError) as error:
             raise self._part.failure(
                 error if isinstance(error, OSError) else None

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import tempfile
 from pathlib import Path
 from typing import Final
 
 from ..audio.parts import leftovers
+from ..config import home_folder
 from ..errors import OutputError
 from .journal import JOURNAL, Journal, JournalHeldError
 from .plan import Job
@@ -89,7 +91,8 @@ def _journal_path(job: Job) -> Path:
         folder = Path(job.root) if job.root else Path(job.target).parent
         return folder / JOURNAL
     # There is no appending to an object in a store: the journal stays here.
-    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    home = home_folder() or Path(tempfile.gettempdir())
+    state = os.environ.get("XDG_STATE_HOME") or home / ".local" / "state"
     root = job.root or job.target.rsplit("/", 1)[0]
     name = hashlib.sha256(root.encode()).hexdigest()[:16]
     folder = Path(state) / "streamdenoise"

@@ -13,6 +13,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -213,8 +214,11 @@ def _ask() -> list[list[Any]]:
 
 
 def _memory() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "streamdenoise" / "devices.json"
+    from ..config import home_folder
+
+    base = os.environ.get("XDG_CACHE_HOME")
+    home = home_folder() or Path(tempfile.gettempdir())
+    return Path(base or home / ".cache") / "streamdenoise" / "devices.json"
 
 
 def _remembered() -> list[list[Any]] | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from ..audio.target import write_whole
+from ..config import home_folder
 from ..errors import OutputError
 from ..names import shown
 from .common import say, write
@@ -74,7 +75,12 @@ def script(shell: str) -> str:
 
 def target(shell: str) -> Path:
     """Return the file in which a shell looks for the completion of a program."""
-    home = Path.home()
+    home = home_folder()
+    if home is None:
+        raise OutputError(
+            "this user has no home folder, so there is no place for it; set HOME, or "
+            f"see: streamdenoise completion {shell}"
+        )
     data = Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share")
     settings = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
     if shell == "bash":

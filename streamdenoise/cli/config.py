@@ -184,9 +184,9 @@ def _example(key: str, option: click.Option) -> str:
 
 
 def _path() -> Any:
-    from ..config import VARIABLE, ConfigError, config_path
+    from ..config import ConfigError, config_path, why_none
 
     path = config_path()
     if path is None:
-        raise ConfigError(f"{VARIABLE} is empty, so there is no config file; unset it")
+        raise ConfigError(why_none())
     return path

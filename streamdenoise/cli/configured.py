@@ -112,15 +112,16 @@ def config_for(profile: str | None) -> Config | None:
     ConfigError
         If it is wrong, or there is none to have the profile.
     """
-    from ..config import VARIABLE, ConfigError, config_path
+    from ..config import ConfigError, config_path, why_none
 
     config = open_config()
     if config is None and profile is not None:
         path = config_path()
-        where = f"{VARIABLE} is empty" if path is None else f"{shown(path)} is missing"
+        if path is None:
+            raise ConfigError(f"there is no profile '{shown(profile)}': {why_none()}")
         raise ConfigError(
-            f"there is no profile '{shown(profile)}', for {where}; begin with: "
-            "streamdenoise config init"
+            f"there is no profile '{shown(profile)}', for {shown(path)} is missing; "
+            "begin with: streamdenoise config init"
         )
     return config
 

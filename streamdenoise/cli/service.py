@@ -83,6 +83,7 @@ def install_command(profile: str | None, no_start: bool, only_print: bool) -> No
 
 def _writable(profile: str | None) -> list[Path]:
     """Check the flags it would run with; return the folders that they write to."""
+    from ..config import home_folder
     from ..errors import StreamDenoiseError
     from .configured import PATHS, config_for, live_values
 
@@ -99,11 +100,12 @@ def _writable(profile: str | None) -> list[Path]:
     paths = {key: Path(str(found[key].value)) for key in PATHS if key in found}
     if "model" in paths and paths["model"].suffix != ".tflite":
         del paths["model"]  # a name
+    home = home_folder() or Path("/")
     for key, path in paths.items():
         if not path.expanduser().is_absolute():
             raise StreamDenoiseError(
                 f"a service does not run in your folder: give {key} a whole path in "
-                f"{where}, such as {shown(Path.home() / path)}"
+                f"{where}, such as {shown(home / path)}"
             )
     if "record" not in paths:
         return []

@@ -60,8 +60,9 @@ class _NoSessionError(StreamDenoiseError):
 def runtime_folder(*, make: bool = False) -> Path:
     """Return the folder of the sockets: owner only, and gone at the next boot.
 
-    ``$XDG_RUNTIME_DIR/streamdenoise``, or without that variable a folder of the user
-    in the system's temporary one.
+    ``$XDG_RUNTIME_DIR/streamdenoise``; without that variable, or if it names a folder
+    of somebody else, the same in ``/run/user/UID``; where that is missing, as before a
+    login, a folder of the user in the system's temporary one.
 
     Parameters
     ----------
@@ -73,12 +74,10 @@ def runtime_folder(*, make: bool = False) -> Path:
     StreamDenoiseError
         If it cannot be made, or belongs to somebody else.
     """
-    base = os.environ.get("XDG_RUNTIME_DIR")
-    # After `su` it may be that of another user.
-    if base and Path(base).is_dir() and os.access(base, os.W_OK | os.X_OK):
-        folder = Path(base) / "streamdenoise"
-    else:
-        folder = _shared_place()
+    named = os.environ.get("XDG_RUNTIME_DIR")
+    bases = [Path(named)] if named else []
+    bases = [base for base in (*bases, _user_place()) if _usable(base)]
+    folder = bases[0] / "streamdenoise" if bases else _shared_place()
     if not make:
         return folder
     try:
@@ -98,6 +97,26 @@ def runtime_folder(*, make: bool = False) -> Path:
     return folder
 
 
+def _user_place() -> Path:
+    """Return where systemd has the folder of the user's services and desktop."""
+    return _RUN / str(_user())
+
+
+def _usable(base: Path) -> bool:
+    """Whether a runtime folder is there, is of this user, and can be written.
+
+    After ``su`` or ``sudo -E`` it may be that of another user, in which root could make
+    a folder all the same, and the user would be locked out of it.
+    """
+    with contextlib.suppress(OSError):
+        return (
+            base.is_dir()
+            and base.stat().st_uid == _user()
+            and os.access(base, os.W_OK | os.X_OK)
+        )
+    return False
+
+
 def _shared_place() -> Path:
     """Return the folder of this user where all users may make folders."""
     return Path(tempfile.gettempdir()) / f"streamdenoise-{_user()}"
@@ -114,20 +133,18 @@ def _is_own(folder: Path) -> bool:
 
 
 def _folders() -> list[Path]:
-    """Return where sessions of this user may have sockets.
+    """Return where sessions of this user may have sockets, whoever started them.
 
-    Without the variable, as from ``cron`` or ``su``, that is where systemd has the
-    folder of the user's services and desktop as well.
+    One that ``cron`` started at boot is in another place than those of the desktop,
+    for it had no variable, and its user no folder yet.
     """
-    folder, shared = runtime_folder(), _shared_place()
-    if folder != shared:
-        return [folder]
-    found = [_RUN / str(_user()) / "streamdenoise"]
-    with contextlib.suppress(OSError):
-        # Anybody could have made it there, to hear what we say.
-        if _is_own(shared):
-            found.append(shared)
-    return found
+    found: dict[Path, Path] = {}
+    for place in (runtime_folder(), _user_place() / "streamdenoise", _shared_place()):
+        with contextlib.suppress(OSError):
+            # Anybody could have made one in /tmp, to hear what we say.
+            if _is_own(place):
+                found.setdefault(place.resolve(), place)
+    return list(found.values())
 
 
 @dataclass(frozen=True)

@@ -314,10 +314,18 @@ class Controls:
         return f"recording to {shown(path)}"
 
     def _new_name(self) -> Path:
-        folder = Path.home()
+        folder: Path | None = None
         with contextlib.suppress(OSError):  # the working folder may have been removed
             wanted = self._folder or Path.cwd()
-            folder = wanted if os.access(wanted, os.W_OK) else folder
+            folder = wanted if os.access(wanted, os.W_OK) else None
+        if folder is None:
+            try:
+                folder = Path.home()
+            except RuntimeError:
+                raise StreamDenoiseError(
+                    "a recording cannot be written to the working folder, and this "
+                    "user has no home folder; name a file with: record FILE"
+                ) from None
         return folder / time.strftime("streamdenoise-%Y-%m-%d-%H%M%S.wav")
 
     def _model(self, value: object) -> str:

@@ -91,7 +91,11 @@ class Desk:
         value: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Put the terminal back, clear the view, close the socket."""
+        """Close."""
+        self.close()
+
+    def close(self) -> None:
+        """Put the terminal back, clear the view, close the socket; maybe twice."""
         self._stack.close()
 
     def __call__(self, status: Status) -> None:

@@ -90,7 +90,8 @@ class Keyboard:
     Parameters
     ----------
     pause
-        Called before the program is stopped by Ctrl-Z, to tidy the screen.
+        Called before the program is stopped by Ctrl-Z, or ended by Ctrl-backslash, to
+        tidy the screen.
 
     Attributes
     ----------
@@ -202,6 +203,8 @@ class Keyboard:
         signal.signal(number, self._stop)
 
     def _die(self, number: int, frame: FrameType | None) -> None:
+        """Ctrl-backslash: leave a terminal that can be used, cursor and all."""
+        self._pause()
         self.restore()
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)

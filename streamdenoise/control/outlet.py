@@ -91,6 +91,18 @@ class Outlet(io.TextIOBase):
             if self._fd is not None:
                 select.select([], [self._fd], [], left)
 
+    def in_front(self) -> bool:
+        """Whether the terminal is ours to paint on, not the shell's for the moment.
+
+        It is the shell's after Ctrl-Z and ``bg``, and after a start with ``&``. A
+        terminal that does not control us, or none at all, counts as ours.
+        """
+        try:
+            fd = self._stream.fileno() if self._fd is None else self._fd
+            return os.tcgetpgrp(fd) == os.getpgrp()
+        except (OSError, ValueError, AttributeError):
+            return True
+
     def close(self) -> None:
         """Give the descriptor back."""
         fd, self._fd = getattr(self, "_fd", None), None

@@ -105,6 +105,13 @@ class Painter:
             self._out.flush()
             self._shown = []
 
+    def leave(self) -> None:
+        """Give the cursor back, and let the picture stand: others wrote below it."""
+        if self._shown:
+            self._out.write(_SHOW)
+            self._out.flush()
+            self._shown = []
+
     def _line(self, row: Sequence[Piece], width: int) -> str:
         text = ""
         for piece, style in row:

@@ -3,7 +3,8 @@
 A terminal that is large enough gets the picture of `panel`. A dumb terminal,
 or ``--plain``, gets one line that is written over. A log gets a line when something
 changes. All of them stay quiet between two looks, and a terminal that has gone away
-is no reason to end the sound.
+is no reason to end the sound. Behind a shell (``bg``, ``&``) nothing is painted over
+its lines; sentences are said all the same.
 """
 
 from __future__ import annotations
@@ -163,6 +164,9 @@ class LineView:
 
     def __call__(self, status: Status) -> None:
         """Write the line over."""
+        if not self._out.in_front():
+            self._width = 0  # the shell has written behind it
+            return
         if not self._out.through():
             return
         line = meter_line(status)[: terminal_size()[0] - 1]
@@ -187,10 +191,10 @@ class LineView:
 
     def clear(self) -> None:
         """Take the line away."""
-        if self._width:
+        if self._width and self._out.in_front():
             self._out.write("\r" + " " * self._width + "\r")
             self._out.drain()
-            self._width = 0
+        self._width = 0
 
 
 class PanelView:
@@ -222,6 +226,10 @@ class PanelView:
     def __call__(self, status: Status) -> None:
         """Draw, if the last time is long enough ago."""
         now = time.monotonic()
+        if not self._out.in_front():
+            self._drawn_at = float("-inf")
+            self._painter.leave()
+            return
         if now - self._drawn_at < PAUSE or self._session is None:
             return
         if not self._out.through():  # the last picture is not even on the screen
@@ -255,9 +263,12 @@ class PanelView:
         self._drawn_at = float("-inf")
 
     def clear(self) -> None:
-        """Take the picture away and give the cursor back."""
+        """Take the picture away, if it is ours, and give the cursor back."""
         self._drawn_at = float("-inf")
-        self._painter.clear()
+        if self._out.in_front():
+            self._painter.clear()
+        else:
+            self._painter.leave()
         self._out.drain()
 
 

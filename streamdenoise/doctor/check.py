@@ -6,7 +6,7 @@ import contextlib
 import getpass
 import platform
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -49,11 +49,15 @@ class Check:
 
 
 def redacted(check: Check) -> Check:
-    """Return a check without user name, host name, home folder and owners' names."""
+    """Return a check without user name, host name, home folder and owners' names.
+
+    What is to be typed has to work: there a name that is a word of a command stays, as
+    that of a host called streamdenoise, or a user called audio.
+    """
     return replace(
         check,
         found=clean(check.found),
-        fix=clean(check.fix),
+        fix=_clean_text(check.fix, [_home()]),
         details=clean(dict(check.details)),
     )
 
@@ -70,17 +74,26 @@ def clean(value: Any) -> Any:
         return [clean(item) for item in value]
     if not isinstance(value, str):
         return value
-    for name, label in _private():
-        value = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", label, value)
-    return _OWNER.sub("someone", value)
+    return _clean_text(value, _private())
+
+
+def _clean_text(text: str, private: Sequence[tuple[str, str]]) -> str:
+    for name, label in private:
+        # Too short ones would take words apart.
+        if len(name) > 2:
+            text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", label, text)
+    return _OWNER.sub("someone", text)
 
 
 def _private() -> list[tuple[str, str]]:
-    found = []
-    with contextlib.suppress(OSError, RuntimeError):
-        found.append((str(Path.home()), "~"))
+    found = [_home()]
     with contextlib.suppress(OSError, KeyError, ImportError):
         found.append((getpass.getuser(), "<user>"))
     found.append((platform.node(), "<host>"))
-    # Too short ones would take words apart.
-    return [(name, label) for name, label in found if len(name) > 2]
+    return found
+
+
+def _home() -> tuple[str, str]:
+    with contextlib.suppress(OSError, RuntimeError):
+        return str(Path.home()), "~"
+    return "", "~"

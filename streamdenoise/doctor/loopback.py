@@ -226,7 +226,8 @@ def measure_loop(
     Raises
     ------
     DeviceError
-        If a device does not open.
+        If a device does not open, or goes away meanwhile: what has opened again is
+        another way, and a microphone that is passed on to a loudspeaker howls.
     NotHeardError
         If the chirps are not heard.
     """
@@ -245,10 +246,14 @@ def measure_loop(
         ]
         length = starts[-1][-1] + step
         probe = Probe(session.core.denoiser, [*chain(*starts)], length)
-        session.core.denoiser = cast("Denoiser", probe)
+        core, openings = session.core, session.status().openings
+        names = session.source.label, session.sink.label
+        heard = core.replace(cast("Denoiser", probe))
         reported: dict[str, float] = {}
 
         def tick(status: Status) -> None:
+            if status.state != "running" or status.openings != openings:
+                raise DeviceError(_interrupted(names))
             begun = [probe.done >= begins[0] - step for begins in starts]
             settings = MODES[max(sum(begun), 1) - 1][1]
             if session.settings != settings:
@@ -257,9 +262,11 @@ def measure_loop(
                 reported.update(session.latency().parts())
 
         limit = 2 * length / rate + 5
-        session.run(limit, lambda: probe.done >= length, tick)
-        xruns = sum(session.core.xruns().values())
-        names = session.source.label, session.sink.label
+        try:
+            session.run(limit, lambda: probe.done >= length, tick)
+        finally:
+            core.replace(heard)
+        xruns = sum(core.xruns().values())
     trips = []
     for (mode, _), begins in zip(MODES, starts, strict=True):
         pieces = [probe.kept[begin : begin + step] for begin in begins]
@@ -271,6 +278,15 @@ def measure_loop(
         median = statistics.median(delays)
         trips.append(Trip(mode, len(pieces), len(delays), median, spread))
     return LoopResult(*names, rate, tuple(trips), reported, xruns)
+
+
+def _interrupted(names: tuple[str, str]) -> str:
+    source, sink = names
+    return (
+        f"{source} or {sink} went away or was opened again during the measurement, "
+        "which says nothing then; see that it stays plugged in and nothing else takes "
+        "it, and measure again with: streamdenoise doctor --loop"
+    )
 
 
 def _not_heard(names: tuple[str, str], kept: FloatArray, mode: str) -> str:

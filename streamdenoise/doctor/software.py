@@ -141,7 +141,11 @@ def models(wanted: str | Path | None = None, folder: Path | None = None) -> Chec
     from ..card import Manifest
     from ..model import find_model, models_folder
 
-    fix = "pip install --force-reinstall streamdenoise"
+    # Not by its name: on an index that may be a package of somebody else.
+    fix = (
+        "install it again as it was: pip install --force-reinstall --no-deps with its "
+        "wheel (streamdenoise-*.whl), or in a checkout: git checkout -- models"
+    )
     try:
         manifest = Manifest.read(folder or models_folder())
     except ModelError as error:

@@ -9,10 +9,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from difflib import SequenceMatcher
+from pathlib import Path
 from typing import Any, Final, Literal, cast
 
 from ..constants import MAX_RATE, MIN_RATE
 from ..errors import DeviceError
+from .holders import ROOT, HeldError, held_error
 from .portaudio import load_sounddevice, quiet_stderr
 
 Kind = Literal["input", "output"]
@@ -212,7 +214,10 @@ def candidate_rates(
 
 
 def find_device(
-    spec: str | int | None, kind: Kind, devices: Sequence[Device]
+    spec: str | int | None,
+    kind: Kind,
+    devices: Sequence[Device],
+    root: Path = ROOT,
 ) -> Device:
     """Find the device that a person means.
 
@@ -227,15 +232,19 @@ def find_device(
         Which direction it must have.
     devices
         From `list_devices`.
+    root
+        Where ``proc`` is, which tells who holds a card that is not in the list.
 
     Raises
     ------
     DeviceError
         If there is none, or more than one; lists those that match in part.
+    HeldError
+        If there is none because another program has it.
     """
     usable = [d for d in devices if d.channels(kind)]
     if not usable:
-        raise DeviceError(_nothing_here(kind, devices))
+        raise _held(kind, (), root) or DeviceError(_nothing_here(kind, devices))
     if spec is None:
         for device in usable:
             if device.is_default(kind):
@@ -259,6 +268,9 @@ def find_device(
             f"'{text}' fits {len(found)} {kind} devices: {_shown(found)}; give more of "
             "the name, or the number"
         )
+    held = _held(kind, words, root)
+    if held is not None:
+        raise held
     near = _near(words, usable)
     if near:
         raise DeviceError(
@@ -268,6 +280,11 @@ def find_device(
     raise DeviceError(
         f"no {kind} device is called '{text}'; there are: {_shown(usable)}"
     )
+
+
+def _held(kind: Kind, words: Sequence[str], root: Path) -> HeldError | None:
+    """Return an error that says who holds a device with these words in its name."""
+    return held_error(kind, words, root) if sys.platform == "linux" else None
 
 
 def _by_index(

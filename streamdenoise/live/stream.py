@@ -224,6 +224,22 @@ class LiveStream:
         self._newest = denoiser
         self._asked.append(denoiser)
 
+    def replace(self, denoiser: Denoiser) -> Denoiser:
+        """Put another denoiser in the place of the one that is heard, and return that.
+
+        Without a cross-fade, and for all that follows: `restart` keeps it. One that
+        waits to take over is forgotten. While no stream runs.
+
+        Parameters
+        ----------
+        denoiser
+            Of the same rate, channels and block.
+        """
+        self._asked.clear()
+        self._successor = None
+        old, self.denoiser, self._newest = self.denoiser, denoiser, denoiser
+        return old
+
     @property
     def succeeding(self) -> bool:
         """Whether a new denoiser waits to take over."""

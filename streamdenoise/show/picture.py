@@ -283,7 +283,7 @@ def _seconds(canvas: NDArray[np.uint8], y: int, columns: int, seconds: float) ->
     for i in range(int(seconds / step + 1e-6) + 1):
         at = _LEFT + round((columns - 1) * i * step / seconds) if seconds else _LEFT
         canvas[y + 1 : y + 7, at] = _GRID
-        label = f"{i * step:g}"
+        label = f"{i * step:.12g}"  # never with an exponent
         _text(canvas, label, at - 6 * len(label) + 1, y + 12)
     _text(canvas, "s", _LEFT + columns + 4, y + 12)
 
