@@ -118,7 +118,10 @@ def config_for(profile: str | None) -> Config | None:
     if config is None and profile is not None:
         path = config_path()
         if path is None:
-            raise ConfigError(f"there is no profile '{shown(profile)}': {why_none()}")
+            raise ConfigError(
+                f"there is no profile '{shown(profile)}': {why_none()}, then begin "
+                "with: streamdenoise config init"
+            )
         raise ConfigError(
             f"there is no profile '{shown(profile)}', for {shown(path)} is missing; "
             "begin with: streamdenoise config init"
