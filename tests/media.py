@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,16 @@ av = pytest.importorskip(
     "av", reason='videos need PyAV: pip install "streamdenoise[av]"'
 )
 
-__all__ = ["Track", "av", "decoded", "make_media", "packets", "sound", "video_hashes"]
+__all__ = [
+    "Track",
+    "av",
+    "decoded",
+    "make_media",
+    "packets",
+    "remux",
+    "sound",
+    "video_hashes",
+]
 
 PICTURE_RATE = 25
 
@@ -132,6 +142,30 @@ def make_media(
         made.sort(key=lambda p: -1e9 if p.dts is None else float(p.dts * p.time_base))
         out.mux(made)
     return path
+
+
+def remux(
+    source: Path,
+    target: Path,
+    muxer: str,
+    change: Callable[[Any, int], bool | None] = lambda packet, number: None,
+) -> Path:
+    """Copy a container; packets that `change` says False to are left out.
+
+    It gets each packet, and how many of its stream came before.
+    """
+    with av.open(str(source)) as a, av.open(str(target), "w", format=muxer) as b:
+        streams = [b.add_stream_from_template(s, opaque=True) for s in a.streams]
+        counts = [0] * len(streams)
+        for packet in a.demux(*a.streams):
+            index = packet.stream.index
+            if not packet.size:
+                continue
+            counts[index] += 1
+            if change(packet, counts[index] - 1) is not False:
+                packet.stream = streams[index]
+                b.mux(packet)
+    return target
 
 
 def _of(stream: Any, packets: list[Any]) -> list[Any]:

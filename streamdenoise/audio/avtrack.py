@@ -48,6 +48,8 @@ class EncodedTrack:
     Attributes
     ----------
     stream
+    codec : str
+        What comes out, in FFmpeg's words.
     delay : int
         Samples that the encoder puts before the sound.
     start : int
@@ -74,6 +76,7 @@ class EncodedTrack:
         self.start = 0
         self.delay = delay
         self._context = context = stream.codec_context
+        self.codec: str = context.codec.canonical_name
         make_encoder(context, sample_rate, layout, bit_rate, bits)
         self._size: int = context.frame_size or 1024
         channels = context.layout.nb_channels
@@ -207,6 +210,7 @@ class VorbisTrack:
         Of the track.
     """
 
+    codec = "vorbis"
     delay = 0
 
     def __init__(

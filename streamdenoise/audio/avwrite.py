@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from fractions import Fraction
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
@@ -13,7 +13,9 @@ import numpy as np
 
 from ..errors import AudioFormatError, OutputError
 from ..names import shown
-from .avcodecs import av_module, choose_encoder
+from .avcodecs import av_module, choose_encoder, is_lossless
+from .avcopy import MP4, Copies, dress
+from .avlayout import alike, is_said, low_channels, said_layout, usual_layout
 from .avread import AvReader, AvTrack, open_container
 from .avtrack import EncodedTrack, VorbisTrack, make_track
 from .editlist import hide_delay
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["AvWriter"]
 
-_MP4: Final = ("mp4", "mov", "ipod", "3gp")
 _OF_THE_FILE: Final = (
     "encoder",
     "major_brand",
@@ -35,15 +36,6 @@ _OF_THE_FILE: Final = (
     "duration",
 )
 _LARGEST_SCALE: Final = 10_000_000
-
-
-@dataclass(frozen=True)
-class _Copy:
-    """A stream that is taken over as it is."""
-
-    source: int
-    stream: Any
-    kind: str
 
 
 class AvWriter:
@@ -94,8 +86,9 @@ class AvWriter:
         self._file: BinaryIO | None = None
         self._container: Any = None
         self._current = 0
+        self._filled: set[int] = set()
         self._tracks: list[EncodedTrack | VorbisTrack] = []
-        self._copies: list[_Copy] = []
+        self._copies: Copies | None = None
         self._sources: tuple[AvTrack, ...] = () if source is None else source.tracks
         rates = [track.info.sample_rate for track in self._sources] or [
             info.sample_rate
@@ -118,7 +111,7 @@ class AvWriter:
         av = av_module()
         self._file = self._part.path.open("r+b")
         options = {}
-        if self.output.format in _MP4:
+        if self.output.format in MP4:
             # Lengths are counted in the movie's time: milliseconds are too coarse.
             scale = math.lcm(*rates)
             scale = scale if scale <= _LARGEST_SCALE else max(rates)
@@ -131,10 +124,23 @@ class AvWriter:
         )
 
     def _add_new(self, info: AudioInfo) -> None:
-        av = av_module()
         bits = {"PCM_16": 16, "PCM_S8": 16, "PCM_U8": 16}.get(info.subtype, 24)
-        layout = _default_layout(av, info.channels)
-        self._add_track("", info.sample_rate, layout, 0, bits)
+        said = said_layout(info)
+        layout = said or usual_layout(info.channels)
+        made = self._add_track("", info.sample_rate, layout, 0, bits)
+        if not said:
+            self._say_custom(layout, made.codec)
+
+    def _say_custom(self, layout: str, codec: str) -> None:
+        """Say which channel became a low-frequency one though nothing called it so."""
+        low = low_channels(layout)
+        if low and not is_lossless(codec):
+            self.notes.append(
+                "it does not say which loudspeaker each channel is for; its sound was "
+                f"written as {layout}, in which channel {min(low) + 1} is the "
+                f"low-frequency one, of which {codec} keeps the bass only; if it is "
+                "none, name a .mka file"
+            )
 
     def _add_track(
         self, codec: str, sample_rate: int, layout: str, bit_rate: int, bits: int
@@ -147,7 +153,7 @@ class AvWriter:
                 f"goes into a .{self.output.path.suffix.lstrip('.')} file; name a .mkv "
                 "or .wav file"
             )
-        for name in _like(av, layout):
+        for name in alike(layout, choice.codec):
             files = (self._part.another(), self._part.another())
             try:
                 track = make_track(
@@ -163,6 +169,13 @@ class AvWriter:
             except (av.error.FFmpegError, ValueError) as error:
                 why = error
                 continue
+            if not is_said(layout):
+                self._say_custom(name, track.codec)
+            elif low_channels(name) != low_channels(layout):
+                self.notes.append(
+                    f"its {layout} sound was written as {name}, which {choice.codec} "
+                    "can hold; its low-frequency channel is one like the others there"
+                )
             self._tracks.append(track)
             return track
         raise OutputError(
@@ -178,10 +191,13 @@ class AvWriter:
         )
         ours = {track.coding.index: track for track in self._sources}
         with open_container(source.path) as container:
+            self._copies = copies = Copies(
+                source, container, self._container, self.output
+            )
             for stream in container.streams:
                 track = ours.get(stream.index)
                 if track is None:
-                    self._copy(stream)
+                    copies.add(stream)
                     continue
                 coding = track.coding
                 made = self._add_track(
@@ -191,40 +207,8 @@ class AvWriter:
                     coding.bit_rate,
                     coding.bits,
                 )
-                _dress(made.stream, stream)
-            with contextlib.suppress(Exception):
-                chapters = container.chapters()
-                if chapters:
-                    self._container.set_chapters(chapters)
-
-    def _copy(self, stream: Any) -> None:
-        av = av_module()
-        # The text track of MP4 chapters is made anew from the chapters.
-        if stream.type == "data":
-            return
-        try:
-            made = self._container.add_stream_from_template(stream, opaque=True)
-        except (ValueError, av.error.FFmpegError) as error:
-            what = {"video": "picture", "subtitle": "subtitles"}.get(
-                stream.type, stream.type
-            )
-            raise OutputError(
-                f"cannot write {shown(self.output.path)}: its {what} does not go into "
-                f"a .{self.output.path.suffix.lstrip('.')} file as it is; keep the "
-                "input's extension, or name a .mkv file"
-            ) from error
-        _dress(made, stream)
-        if stream.type != "attachment":
-            self._copies.append(_Copy(stream.index, made, stream.type))
-        if stream.codec_context is not None and self._same_kind():
-            with contextlib.suppress(Exception):
-                made.codec_context.codec_tag = stream.codec_context.codec_tag
-
-    def _same_kind(self) -> bool:
-        muxer = self._source.muxer if self._source is not None else ""
-        return muxer == self.output.format or (
-            muxer == "mov" and self.output.format in _MP4
-        )
+                dress(made.stream, stream)
+            copies.chapters(container)
 
     def write(self, block: NDArray[np.float32], track: int = 0) -> None:
         """Append a block of shape (n, channels) to a track.
@@ -245,7 +229,9 @@ class AvWriter:
                 return
             target = self._tracks[track]
             if self._sources:
-                target.start = self._sources[track].start
+                source = self._sources[track]
+                zero = self._copies.zero if self._copies else Fraction(0)
+                target.start = source.start - round(zero * source.info.sample_rate)
             target.write(block)
         except (OSError, av.error.FFmpegError) as error:
             raise self._failure(error) from error
@@ -264,8 +250,13 @@ class AvWriter:
                 for track in self._tracks[self._current :]:
                     track.finish()
                 self._mux()
-                # A stream of a closed container tells nothing any more.
-                numbers = [track.stream.index for track in self._tracks]
+                # A stream of a closed container tells nothing any more, and MP4 has
+                # none that is empty.
+                filled = sorted(self._filled)
+                numbers = [
+                    bisect.bisect_left(filled, track.stream.index)
+                    for track in self._tracks
+                ]
                 self._container.close()
                 self._container = None
                 self._mark_delays(numbers)
@@ -277,17 +268,21 @@ class AvWriter:
                 raise self._failure(error) from error
             self._check()
             self._part.place()
+            self.notes += self._copies.notes if self._copies else []
         except BaseException:
             self._discard()
             raise
 
     def _check(self) -> None:
         """Refuse a result that nobody could read, such as raw AAC of one packet."""
+        # The writer of MP4 leaves out tracks without any packet.
         ours = len(self._tracks)
-        copied = sum(copy.kind == "audio" for copy in self._copies)
+        empty = sum(not track.position for track in self._sources)
+        copied = self._copies.sounds if self._copies else 0
         try:
             with open_container(self._part.path) as container:
-                whole = ours <= len(container.streams.audio) <= ours + copied
+                found = len(container.streams.audio)
+                whole = max(1, ours - empty) <= found <= ours + copied
         except AudioFormatError:
             whole = False
         if not whole:
@@ -301,56 +296,28 @@ class AvWriter:
         rows = [track.packets() for track in self._tracks]
         waiting = [next(row, None) for row in rows]
 
+        def put(packet: Any) -> None:
+            self._filled.add(packet.stream.index)
+            self._container.mux(packet)
+
         def sound_until(time: float) -> None:
             while True:
                 times = [math.inf if p is None else _time(p) for p in waiting]
                 first = min(range(len(times)), key=times.__getitem__, default=-1)
                 if first < 0 or times[first] > time or waiting[first] is None:
                     return
-                self._container.mux(waiting[first])
+                put(waiting[first])
                 waiting[first] = next(rows[first], None)
 
-        for packet in self._copied():
+        for packet in self._copies.packets() if self._copies else ():
             time = _time(packet)
             if time > -math.inf:
                 sound_until(time)
-            self._container.mux(packet)
+            put(packet)
         sound_until(math.inf)
 
-    def _copied(self) -> Iterator[Any]:
-        if self._source is None or not self._copies:
-            return
-        targets = {copy.source: copy.stream for copy in self._copies}
-        with open_container(self._source.path) as container:
-            streams = [container.streams[index] for index in targets]
-            av = av_module()
-            in_mp4 = self.output.format in _MP4
-            packets = container.demux(*streams)
-            while True:
-                try:
-                    packet = next(packets, None)
-                except IndexError:
-                    # PyAV stumbles over a stream that appears in the middle.
-                    packets = container.demux(*streams)
-                    continue
-                except (av.error.FFmpegError, OSError):
-                    self.notes.append(
-                        "the input is cut short; so are picture and subtitles"
-                    )
-                    return
-                if packet is None:
-                    return
-                # The end of each stream comes as an empty packet.
-                if packet.size == 0 and packet.dts is None:
-                    continue
-                # Pauses between the lines of MP4 subtitles, which its writer makes.
-                if in_mp4 and packet.size == 2 and bytes(packet) == b"\0\0":
-                    continue
-                packet.stream = targets[packet.stream.index]
-                yield packet
-
     def _mark_delays(self, numbers: list[int]) -> None:
-        if self.output.format not in _MP4 or self._file is None:
+        if self.output.format not in MP4 or self._file is None:
             return
         late = {
             number: track.delay
@@ -404,31 +371,9 @@ class AvWriter:
             self._discard()
 
 
-def _dress(made: Any, stream: Any) -> None:
-    """Give a stream the name, language and standing of another."""
-    made.metadata.update({k: v for k, v in stream.metadata.items() if k != "encoder"})
-    with contextlib.suppress(Exception):
-        made.disposition = stream.disposition
-
-
 def _time(packet: Any) -> float:
     stamp = packet.dts if packet.dts is not None else packet.pts
     return -math.inf if stamp is None else float(stamp * packet.time_base)
-
-
-def _like(av: Any, layout: str) -> list[str]:
-    """Return a layout and those of as many channels that may stand for it."""
-    channels = av.AudioLayout(layout).nb_channels
-    twins = {"5.1(side)": "5.1", "5.1": "5.1(side)", "quad(side)": "quad"}
-    names = [layout, twins.get(layout, layout), _default_layout(av, channels)]
-    return list(dict.fromkeys(names))
-
-
-def _default_layout(av: Any, channels: int) -> str:
-    usual = ("mono", "stereo", "2.1", "4.0", "5.0", "5.1", "6.1", "7.1")
-    if channels <= len(usual):
-        return usual[channels - 1]
-    return f"{channels} channels"
 
 
 def _reason(error: BaseException) -> str:
