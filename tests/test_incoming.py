@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 import soundfile
 
 import streamdenoise.virtual.incoming as incoming_module
+import streamdenoise.virtual.second as second_module
 from streamdenoise import denoise, load_model
 from streamdenoise.control.client import NAME, request
 from streamdenoise.errors import DeviceError, StreamDenoiseError
 from streamdenoise.virtual import pactl
+from streamdenoise.virtual.absence import GONE_SECONDS, Absence
 from streamdenoise.virtual.incoming import Incoming
-from streamdenoise.virtual.parts import find_all
+from streamdenoise.virtual.owner import Owner
+from streamdenoise.virtual.parts import find_all, make_loudspeaker
+from streamdenoise.virtual.second import WAITING, SecondLive
 from tests.alike import share_heard
 from tests.pulse import PulseServer, pulse
 from tests.test_live_pulse import recording
-from tests.test_virtualmic import RATE, ROOT, server
+from tests.test_virtualmic import RATE, ROOT, run, server
 
 __all__ = ["pulse", "server"]
 
@@ -31,7 +38,7 @@ HOLD = """
 import sys, time
 from streamdenoise.virtual.incoming import Incoming
 incoming = Incoming(arguments=["--model", sys.argv[1]])
-print("made", incoming._process.pid, flush=True)
+print("made", incoming._live.pid, flush=True)
 time.sleep(60)
 """
 
@@ -86,7 +93,7 @@ def test_the_others_are_heard_denoised(
 def test_only_one_of_a_name(server: PulseServer, model_path: Path) -> None:
     """A second one with the same name is refused, and takes nothing away."""
     with Incoming(arguments=["--model", str(model_path)]):
-        with pytest.raises(DeviceError, match="is there already"):
+        with pytest.raises(DeviceError, match="belongs to process"):
             Incoming(arguments=["--model", str(model_path)])
         assert len(find_all()) == 1
     assert find_all() == []
@@ -100,7 +107,7 @@ def test_it_says_once_why_it_ended(server: PulseServer) -> None:
         incoming.check(said.append)
         incoming.check(said.append)
     assert len(said) == 1
-    assert "no-such-model" in said[0]
+    assert "no-such-model" in said[0] and "no longer denoised" in said[0]
 
 
 TALKS = """
@@ -118,19 +125,15 @@ def test_what_the_second_live_says_does_not_grow(
 
     A session of months may say as much, and a file for it may be in memory.
     """
-    monkeypatch.setattr(incoming_module, "_CODE", TALKS)
-    incoming = Incoming.__new__(Incoming)
-    incoming.sink_name, incoming.control_name = "loudspeaker-incoming", "incoming"
-    incoming._door, incoming._arguments = "pulse", []
+    monkeypatch.setattr(second_module, "_CODE", TALKS)
     files: list[object] = []
     monkeypatch.setattr(tempfile, "TemporaryFile", lambda *_: files.append(1))
-    incoming._start("ear")
-    assert wait_for(lambda: not incoming.running), "it waits for somebody to listen"
-    tail, said = incoming._tail, []
-    incoming.check(said.append)
-    assert len(said) == 1 and "(the microphone is on fire)" in said[0]
-    assert tail is not None and len(tail._last) <= 4000
-    assert not tail._thread.is_alive()
+    live = SecondLive([], os.environ)
+    assert wait_for(lambda: not live.running), "it waits for somebody to listen"
+    assert live.reason == "the microphone is on fire"
+    live.close()
+    assert len(live._tail._last) <= 4000
+    assert not live._tail._thread.is_alive()
     assert files == []
 
 
@@ -153,6 +156,179 @@ def test_it_comes_back(server: PulseServer, model_path: Path) -> None:
         incoming.restore(said.append)
     assert len(said) == 1
     assert find_all() == []
+
+
+@pytest.fixture
+def headset(server: PulseServer) -> Iterator[PulseServer]:
+    """A third loudspeaker, the default one, which a test may unplug."""
+    server.add_sink("headset")
+    pactl.run("set-default-sink", "headset")
+    try:
+        yield server
+    finally:
+        server.remove_sink("headset")
+        pactl.run("set-default-sink", "ear")
+        pactl.run("suspend-sink", "ear", "0")
+
+
+def state() -> str:
+    """What the second live says of itself; nothing while it does not answer."""
+    with contextlib.suppress(StreamDenoiseError):
+        return str(request(["status"], name="incoming")["status"]["state"])
+    return ""
+
+
+def plays_on(sink: str) -> bool:
+    """Whether anything plays into a sink."""
+    numbers = {e.index for e in pactl.entries("sinks") if e.name == sink}
+    return any(e.attached in numbers for e in pactl.entries("sink-inputs"))
+
+
+def test_an_unplugged_loudspeaker_is_left_for_another(
+    headset: PulseServer, model_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the second live cannot open again, it is started on the default one.
+
+    `check` alone sees to that, and asks the server only once there is reason to.
+    """
+    monkeypatch.setattr(second_module, "ASK_SECONDS", 0.5)
+    said: list[str] = []
+    asked: list[tuple[str, ...]] = []
+    words = ["--model", str(model_path), "--rate", str(RATE), "--latency", "0.06"]
+    with Incoming(arguments=words) as incoming:
+        assert incoming._sink == "headset"
+        assert wait_for(lambda: state() == "running", 30.0)
+        real = pactl.run
+        with monkeypatch.context() as patch:
+            patch.setattr(pactl, "run", lambda *w: asked.append(w) or real(*w))
+            until = time.monotonic() + 2.0
+            while time.monotonic() < until:
+                incoming.check(said.append)
+                time.sleep(0.1)
+        assert (said, asked) == ([], [])
+        pactl.run("set-default-sink", "ear")
+        headset.remove_sink("headset")
+        first = incoming._live
+        # The server moves its stream, until that has to be opened again: here because
+        # nothing comes through for a while.
+        assert wait_for(lambda: plays_on("ear"))
+        pactl.run("suspend-sink", "ear", "1")
+        assert wait_for(lambda: state() == WAITING, 30.0)
+        pactl.run("suspend-sink", "ear", "0")
+
+        def moved() -> bool:
+            incoming.check(said.append)
+            return incoming._live is not first
+
+        assert wait_for(moved, 30.0), said
+        assert wait_for(lambda: state() == "running" and plays_on("ear"), 30.0)
+        incoming.check(said.append)
+    assert first is not None and not first.running
+    told = [s for s in said if "is gone; the others are heard on" in s]
+    assert len(told) == 1
+    assert said[-1] == told[0]
+    assert find_all() == []
+
+
+def test_a_loudspeaker_that_is_late_is_waited_for(
+    headset: PulseServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that has just begun lists one device after the other: no haste."""
+    said: list[str] = []
+    with Incoming(arguments=["--model", "no-such-model"]) as incoming:
+        monkeypatch.setattr(Incoming, "running", True)
+        starts: list[str] = []
+        monkeypatch.setattr(incoming, "_start", lambda: starts.append(incoming._sink))
+        headset.remove_sink("headset")
+        incoming.restore(said.append)
+        headset.add_sink("headset")
+        incoming.restore(said.append)
+        time.sleep(GONE_SECONDS)
+        headset.remove_sink("headset")
+        pactl.run("set-default-sink", "ear")
+        incoming.restore(said.append)
+        assert (starts, said) == ([], [])
+        time.sleep(GONE_SECONDS)
+        incoming.restore(said.append)
+        incoming.restore(said.append)
+        assert starts == ["ear"]
+    assert len(said) == 1 and "the others are heard on" in said[0]
+
+
+def test_started_anew_it_gets_the_environment_of_the_start(
+    server: PulseServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the first live says there of its own streams is not said of these."""
+    given: list[dict[str, str]] = []
+
+    def second(words: object, env: dict[str, str]) -> Says:
+        given.append(env)
+        return Says()
+
+    monkeypatch.setattr(incoming_module, "SecondLive", second)
+    with Incoming() as incoming:
+        monkeypatch.setenv("PIPEWIRE_ALSA", "{ application.name = theirs }")
+        monkeypatch.setenv("PULSE_SINK", "streamdenoise.sink")
+        incoming._start()
+    assert given[0] == given[1]
+    assert given[0]["PULSE_SINK"] in ("room", "ear")
+
+
+class Says:
+    """Stands in for a second live, with its answers."""
+
+    running = True
+
+    def __init__(self, *answers: str | None) -> None:
+        self._answers = iter(answers)
+
+    def news(self) -> str | None:
+        return next(self._answers)
+
+    def close(self) -> None:
+        """Nothing runs."""
+
+
+def test_waiting_is_said_once_and_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others are not heard, and whoever hears nothing is told why."""
+    incoming = Incoming.__new__(Incoming)
+    incoming.output, incoming._waited, incoming._absence = "ear", 0, Absence()
+    # A moment, then for long; no answer is neither.
+    answers = [None, "", WAITING, "running", None, WAITING, "", WAITING, WAITING, None]
+    answers += ["running", "running"]
+    incoming._live = cast(SecondLive, Says(*answers))
+    tries: list[object] = []
+
+    def refused(warn: object) -> None:
+        tries.append(warn)
+        raise pactl.NoServerError("no server")
+
+    monkeypatch.setattr(incoming, "restore", refused)
+    said: list[str] = []
+    for _ in answers:
+        incoming.check(said.append)
+    assert len(tries) == answers.count(WAITING)
+    assert len(said) == 2
+    assert "not heard" in said[0] and "'ear'" in said[0]
+    assert "heard again" in said[1]
+
+
+def test_one_of_another_container_is_named_so(server: PulseServer) -> None:
+    """After `docker kill` nobody can say whether it runs; how to take it away is said.
+
+    And it can be taken away so, however long its name is.
+    """
+    here = Owner.here()
+    elsewhere = str(Owner(7, "1", "pid:[1]", here.boot))
+    for name in ("streamdenoise", "x" * 80):
+        slug = f"{name[:55]}-incoming"
+        make_loudspeaker(slug, "A loudspeaker", RATE, elsewhere)
+        with pytest.raises(DeviceError, match="another machine or container") as told:
+            Incoming(name)
+        words = str(told.value).partition("type: streamdenoise virtual-mic ")[2].split()
+        assert words == ["remove", "--name", slug]
+        assert slug in run(*words).output
+        assert find_all() == []
 
 
 def answers() -> bool:

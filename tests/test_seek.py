@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from streamdenoise.live.seek import LADDER, MOST_STEPS, LatencySeeker
+from streamdenoise.live.seek import (
+    CALM_SECONDS,
+    GRACE_SECONDS,
+    LADDER,
+    MOST_STEPS,
+    TRIAL_SECONDS,
+    LatencySeeker,
+)
 
 
 def live(
@@ -96,3 +103,88 @@ def test_a_machine_that_stood_still_proves_nothing() -> None:
     assert not seeker.look(5.1, 3, 0.01)
     assert not seeker.look(9.0, 3, 0.01)
     assert seeker.look(9.5, 4, 0.01)
+
+
+def test_each_waking_up_is_no_new_trial() -> None:
+    """After each resume one xrun changes nothing, for months; three still do."""
+    seeker, xruns, now = LatencySeeker("auto"), 0, 0.0
+    seeker.opened(now, xruns)
+    for _ in range(100):
+        seeker.lost(now + 60.0)
+        now += 61.0
+        seeker.reopened(now, xruns)
+        xruns += 1
+        assert not seeker.look(now + 2.0, xruns, 0.01)
+    assert seeker.setting == "low" and seeker.steps == 0
+    assert not seeker.look(now + 3.0, xruns + 1, 0.01)
+    assert seeker.look(now + 4.0, xruns + 2, 0.01)
+
+
+def raised(seeker: LatencySeeker, now: float, latency: float) -> float:
+    """Let a buffer be too short after a reopening; return the time of the step."""
+    seeker.reopened(now, 0)
+    for count in (1, 2, 3):
+        now += GRACE_SECONDS
+        step = seeker.look(now, count, latency)
+    assert step
+    seeker.opened(now, 3)
+    return now
+
+
+def test_a_long_calm_gives_a_step_back() -> None:
+    """Down by one where it is opened again anyway; where that fails, twice the calm."""
+    seeker = LatencySeeker("auto")
+    now = raised(seeker, 0.0, 0.01)
+    high = seeker.setting
+    for calm in (CALM_SECONDS, 2 * CALM_SECONDS, 4 * CALM_SECONDS):
+        seeker.lost(now + calm - 1.0)
+        assert seeker.setting == high
+        seeker.reopened(now + calm, 3)
+        now += calm + 1.5
+        seeker.lost(now)
+        assert (seeker.setting, seeker.steps) == ("low", 0)
+        now = raised(seeker, now, 0.01)
+        assert (seeker.setting, seeker.steps) == (high, 1)
+
+
+def test_what_was_given_back_can_be_taken_again() -> None:
+    """Steps that were undone do not count among the few that there are."""
+    seeker = LatencySeeker("auto")
+    live(seeker, 600, needs=9.0)
+    assert seeker.steps == MOST_STEPS
+    top, now = seeker.setting, 1000.0
+    for _ in range(MOST_STEPS):
+        now += CALM_SECONDS
+        seeker.lost(now)
+        seeker.reopened(now, 0)
+    assert (seeker.setting, seeker.steps) == ("low", 0)
+    live(seeker, 600, needs=9.0)
+    assert (seeker.setting, seeker.steps) == (top, MOST_STEPS)
+
+
+def test_only_sound_without_xruns_is_a_calm() -> None:
+    """Neither the time in which a device is away nor that before an xrun counts."""
+    seeker = LatencySeeker("auto")
+    now = raised(seeker, 0.0, 0.01)
+    high, half = seeker.setting, CALM_SECONDS / 2 + 1.0
+    seeker.lost(now + half)
+    now += 100 * CALM_SECONDS
+    seeker.reopened(now, 3)
+    seeker.lost(now + 1.0)
+    assert seeker.setting == high
+    seeker.reopened(now, 3)
+    assert not seeker.look(now + TRIAL_SECONDS, 4, 0.02)
+    seeker.lost(now + TRIAL_SECONDS + half)
+    assert seeker.setting == high
+    now += 100.0
+    seeker.reopened(now, 4)
+    seeker.lost(now + half)
+    assert seeker.setting == "low"
+
+
+def test_a_number_of_a_persons_own_survives_calm() -> None:
+    """What was asked for is not lowered either."""
+    seeker = LatencySeeker(0.1)
+    seeker.opened(0.0, 0)
+    seeker.lost(10 * CALM_SECONDS)
+    assert seeker.setting == 0.1

@@ -493,3 +493,107 @@ def test_a_recording_that_stopped_does_not_go_on_at_another_rate(
         live.session.record(None)
     live.end()
     assert [p.name for p in tmp_path.iterdir()] == ["talk.wav"]
+
+
+def test_a_card_that_has_another_number_is_found_again() -> None:
+    """`--input 1` means the device that had it; ALSA may number its card anew."""
+    old, new = device("USB: Audio (hw:1,0)"), device("USB: Audio (hw:2,0)")
+    sound = FakeSound([CARD, old])
+    live = Running(sound, input="1", output=1)
+    live.wait(lambda: live.session.core.callbacks > 5)
+    sound.unplug(CARD)
+    live.wait(lambda: live.state() == "waiting for device")
+    sound.devices = [device("USB: Audio (hw:2,1)"), CARD, new]
+    live.wait(lambda: live.state() == "running")
+    assert live.session.source.name == live.session.sink.name == new["name"]
+    assert live.session.source.index == 2
+    live.end()
+
+
+@pytest.mark.parametrize("twins", [(), ("USB (hw:3,0)",)])
+def test_a_twin_is_not_taken_for_it(twins: tuple[str, ...]) -> None:
+    """One that was there all the time is another device; two new ones are a riddle."""
+    there = device("USB (hw:2,0)")
+    sound = FakeSound([CARD, device("USB (hw:1,0)"), *([] if twins else [there])])
+    live = Running(sound, input="1", output="0")
+    live.wait(lambda: live.session.core.callbacks > 5)
+    sound.unplug(CARD, there, *map(device, twins))
+    before = sound.initialised
+    live.wait(lambda: sound.initialised >= before + 3)
+    assert live.state() == "waiting for device"
+    live.end()
+    assert len(live.said) == 1
+
+
+def test_why_it_does_not_open_is_said_once() -> None:
+    """Each reason that lasts, but not that it is away, which was the loss."""
+    busy = threading.Event()
+    sound = FakeSound([CARD, USB], refuse=lambda *_: -9985 if busy.is_set() else None)
+    live = Running(sound, input="usb", output="usb")
+    live.wait(lambda: live.session.core.callbacks > 5)
+    sound.unplug(CARD)
+    before = sound.initialised
+    live.wait(lambda: sound.initialised >= before + 3)
+    assert len(live.said) == 1  # that it is away
+    sound.devices = [device("usb one"), device("usb two")]
+    live.wait(lambda: len(live.said) == 2)
+    busy.set()
+    sound.devices = [CARD, USB]
+    live.wait(lambda: len(live.said) == 3)
+    before = sound.initialised
+    live.wait(lambda: sound.initialised >= before + 4)
+    busy.clear()
+    live.wait(lambda: live.state() == "running")
+    live.end()
+    told = [s for s in live.said if s.startswith("still waiting: ")]
+    assert len(told) == 2 and len(live.said) == 4
+    assert "'usb' fits 2 input devices" in told[0]
+    assert "in use by another program" in told[1]
+
+
+def test_a_reason_of_a_moment_is_not_said() -> None:
+    """A device that has just been plugged in may refuse once."""
+    left = [0]
+
+    def refuse(*_: object) -> int | None:
+        left[0] -= 1
+        return -9985 if left[0] == 0 else None
+
+    sound = FakeSound([CARD], refuse=refuse)
+    live = Running(sound)
+    live.wait(lambda: live.session.core.callbacks > 5)
+    left[0] = 1
+    sound.unplug(CARD)
+    live.wait(lambda: len(live.said) == 2)
+    live.end()
+    assert left[0] < 0
+    assert "is back" in live.said[1]
+
+
+def test_an_xrun_after_sleep_raises_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waking up costs one now and then; no buffer spares it, and no gap is worth it."""
+    monkeypatch.setattr("streamdenoise.live.seek.GRACE_SECONDS", 0.2)
+    asleep = [0.0]
+    monkeypatch.setattr(
+        supervise_module, "clock_with_sleep", lambda: time.monotonic() + asleep[0]
+    )
+    due = threading.Event()
+
+    def flags(call: int) -> Flags:
+        now = due.is_set()
+        due.clear()
+        return Flags(output_underflow=now)
+
+    sound = FakeSound([CARD], flags=flags)
+    live = Running(sound, latency="auto")
+    live.wait(lambda: live.session.core.callbacks > 5)
+    for count in (2, 3):
+        asleep[0] += 3600.0
+        live.wait(lambda: len(sound.opened) == count and live.state() == "running")  # noqa: B023
+        time.sleep(0.5)
+        due.set()
+        time.sleep(0.5)
+        assert len(sound.opened) == count
+    live.end()
+    assert sum(live.session.summary()["xruns"].values()) == 2
+    assert {stream.asked["latency"] for stream in sound.opened} == {"low"}

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,10 @@ from streamdenoise import denoise, load_model
 from streamdenoise.cli.virtual_mic import virtual_mic
 from streamdenoise.errors import DeviceError
 from streamdenoise.virtual import pactl
+from streamdenoise.virtual.absence import GONE_SECONDS
 from streamdenoise.virtual.mic import VirtualMic
 from streamdenoise.virtual.owner import Owner
-from streamdenoise.virtual.parts import find_all, remove_stale, slug_of
+from streamdenoise.virtual.parts import find_all, make, remove_stale, slug_of
 from streamdenoise.virtual.recipes import PLATFORMS, recipe
 from tests.pulse import PulseServer, need_pulse, pulse
 from tests.test_live_pulse import furthest, place, recording
@@ -372,6 +373,80 @@ def test_it_comes_back(server: PulseServer) -> None:
         mic.check(said.append)
         assert len(said) == 1
     assert find_all() == []
+
+
+def test_an_unplugged_input_is_left_for_another(
+    server: PulseServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What `route` chose by itself is chosen again; what a person named is not."""
+    said: list[str] = []
+
+    def plug(name: str) -> int:
+        words = (f"source_name={name}", "master=room.monitor")
+        return pactl.load_module("module-remap-source", *words)
+
+    desk = plug("desk")
+    try:
+        with VirtualMic.create() as mic:
+            pactl.run("set-default-source", mic.source_name)
+            mic.route(said.append)
+            pactl.unload_module(desk)
+            with pytest.raises(DeviceError, match="only microphone"):
+                absent(mic.restore, said)
+            lamp = plug("lamp")
+            mic.restore(said.append)
+            assert os.environ["PULSE_SOURCE"] == "lamp"
+            mic.restore(said.append)
+            mic.check(said.append)
+            assert len(said) == 2 and "is gone; the input is" in said[1]
+            # A moment is no reason, nor one of which nobody looked at the end.
+            pactl.unload_module(lamp)
+            mic.restore(said.append)
+            mic.check(said.append)
+            time.sleep(GONE_SECONDS)
+            mic.restore(said.append)
+            lamp = plug("lamp")
+            mic.restore(said.append)
+            monkeypatch.setenv("PULSE_SOURCE", "lamp")
+            assert len(said) == 2
+            pactl.unload_module(lamp)
+        with VirtualMic.create() as mic:
+            monkeypatch.setenv("PULSE_SOURCE", "no-such-source")
+            mic.route(said.append)
+            absent(mic.restore, said)
+            assert os.environ["PULSE_SOURCE"] == "no-such-source"
+        assert len(said) == 2
+    finally:
+        pactl.run("set-default-source", "room.monitor")
+
+
+def absent(restore: Callable[[Callable[[str], None]], None], said: list[str]) -> None:
+    """Call `restore` until what is away has been away for long."""
+    restore(said.append)
+    time.sleep(GONE_SECONDS)
+    restore(said.append)
+
+
+def test_one_of_another_container_is_named_so(server: PulseServer) -> None:
+    """Nobody here can say whether its process runs: what to type if not is said.
+
+    So it is after `docker kill`, and where the server is on another machine than the
+    live that was cut off. What is to be typed works.
+    """
+    here = Owner.here()
+    others = [Owner(7, "1", "pid:[1]", here.boot), Owner(7, "1", here.space, "other")]
+    for owner in others:
+        make("streamdenoise", "A microphone", RATE, str(owner))
+        assert remove_stale() == []
+        with pytest.raises(DeviceError, match="another machine or container") as told:
+            VirtualMic.create()
+        assert "which runs" not in str(told.value)
+        words = str(told.value).partition("type: streamdenoise virtual-mic ")[2].split()
+        assert json.loads(run(*words, "--json").stdout) == {
+            "removed": ["streamdenoise"]
+        }
+        assert find_all() == []
+        VirtualMic.create().close()
 
 
 @pytest.fixture

@@ -1,4 +1,10 @@
-"""Seeking the shortest buffer of the devices that runs without xruns."""
+"""Seeking the shortest buffer of the devices that runs without xruns.
+
+Up by one xrun in the first seconds of a buffer that is on trial, and by several at
+once later. Down by one step where the devices are opened again anyway, after a loss or
+after sleep, if there was a long calm before: going down makes no gap of its own. Where
+that was too early, the next calm must be twice as long.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +26,9 @@ GRACE_SECONDS: Final = 1.0
 STEADY_COUNT: Final = 3
 """So many xruns within a trial's length show that a kept buffer is too short."""
 
+CALM_SECONDS: Final = 1800.0
+"""Sound without an xrun after which a shorter buffer is tried at the next reopening."""
+
 
 def longer(latency: float) -> tuple[float, ...]:
     """Return the rungs of the `LADDER` that are clearly above a latency in seconds."""
@@ -38,23 +47,53 @@ class LatencySeeker:
     ----------
     setting
         To open the devices with: ``"low"`` first if automatic.
-    steps
-        Steps taken up the ladder.
     """
 
     def __init__(self, asked: float | str) -> None:
         self.auto = asked == "auto"
         self.setting: float | str = "low" if self.auto else asked
-        self.steps = 0
+        self._below: list[float | str] = []
         self._opened = self._excused = 0.0
+        self._trial = True
         self._seen = 0
         self._times: deque[float] = deque(maxlen=STEADY_COUNT)
         self._said = False
+        self._calm_since = self._calm = 0.0
+        self._patience = CALM_SECONDS
+        self._lowered = False
+
+    @property
+    def steps(self) -> int:
+        """Steps up the ladder that `setting` is above the lowest."""
+        return len(self._below)
 
     def opened(self, now: float, xruns: int) -> None:
-        """Note that devices were opened, with so many xruns before."""
+        """Note that `setting` goes on trial, with so many xruns before."""
+        self._calm_since = now
+        self._begin(now, xruns, trial=True)
+
+    def lost(self, now: float) -> None:
+        """Note that the devices are away, and will be opened with `setting`.
+
+        That is a step lower if there was a long calm.
+        """
+        self._calm = now - self._calm_since
+        if self._below and self._calm >= self._patience:
+            self.setting = self._below.pop()
+            self._lowered, self._calm = True, 0.0
+
+    def reopened(self, now: float, xruns: int) -> None:
+        """Note that they are back after `lost`, which is no trial.
+
+        A machine that wakes up, or a device that has been plugged in, may have an xrun
+        that no buffer would have spared. The calm before goes on.
+        """
+        self._calm_since = now - self._calm
+        self._begin(now, xruns, trial=False)
+
+    def _begin(self, now: float, xruns: int, *, trial: bool) -> None:
         self._opened = self._excused = now
-        self._seen = xruns
+        self._seen, self._trial = xruns, trial
         self._times.clear()
 
     def excuse(self, now: float) -> None:
@@ -77,10 +116,12 @@ class LatencySeeker:
         if not new or not self.auto or now - self._excused < GRACE_SECONDS:
             return False
         self._times.append(now)
+        self._calm_since = now
         often = (
             len(self._times) == STEADY_COUNT and now - self._times[0] < TRIAL_SECONDS
         )
-        if now - self._opened < TRIAL_SECONDS or often:
+        early = self._trial and now - self._opened < TRIAL_SECONDS
+        if early or often:
             return self._step_up(latency)
         return False
 
@@ -90,8 +131,11 @@ class LatencySeeker:
             above = [s for s in above if s > float(self.setting)]
         if self.steps >= MOST_STEPS or not above:
             return False
-        self.steps += 1
+        self._below.append(self.setting)
         self.setting = above[0]
+        if self._lowered:
+            self._patience *= 2
+            self._lowered = False
         self._said = False
         return True
 

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from ..errors import DeviceError, StreamDenoiseError
+from .again import AwayError, find_again
 from .defaults import DefaultWatcher, watcher_for
 from .devices import (
     Device,
-    Kind,
     candidate_rates,
     find_device,
     list_devices,
     loudspeaker_advice,
-    same_device,
 )
 from .opening import Streams, open_streams
-from .portaudio import reinitialise
+from .portaudio import INVALID_DEVICE, error_code, explain, reinitialise
 from .seek import LatencySeeker
 from .stream import LiveStream
 from .summary import State
@@ -123,8 +122,10 @@ class Supervisor:
         self._moved_at = self._lost_at = self._retry_at = self._looked_at = 0.0
         self._opened_at = self._asleep = 0.0
         self._heard = 0
+        self._reason = ""
+        self._told: set[str] = set()
         self._watcher: DefaultWatcher | None = None
-        devices = list_devices(sd)
+        devices = self._known = list_devices(sd)
         self.source = find_device(wishes.input, "input", devices)
         self.sink = find_device(wishes.output, "output", devices)
         rates = candidate_rates(self.source, self.sink, wishes.rate)
@@ -268,13 +269,16 @@ class Supervisor:
         self._shut()
         if self.state == "running":
             self.state = "waiting for device"
+            self.seeker.lost(now)
+            self._reason = ""
+            self._told.clear()
             self._lost_at = now
             self.losses += 1
         self._retry_at = now + RETRY_SECONDS / 2
 
     def _back(self, now: float) -> None:
         self.state = "running"
-        self.seeker.opened(now, self.core.shortages())
+        self.seeker.reopened(now, self.core.shortages())
         self._warn(
             f"sound is back after {now - self._lost_at:.0f} s: {self.source.label} -> "
             f"{self.sink.label}, {self.streams.rate} Hz"
@@ -288,6 +292,7 @@ class Supervisor:
             self._shut()
             try:
                 self._renew(self.source, self.sink, [rate])
+                self.seeker.opened(self._opened_at, self.core.shortages())
             except StreamDenoiseError:
                 self._say_lost(f"{self.pair} did not open again with a longer buffer")
                 self._lose(now)
@@ -307,11 +312,32 @@ class Supervisor:
             if wishes.reinitialise:
                 reinitialise(self._sd)
             devices = list_devices(self._sd)
-            source = _again(self.source, wishes.input, "input", devices)
-            sink = _again(self.sink, wishes.output, "output", devices)
+            known = self._known
+            source = find_again(self.source, wishes.input, "input", devices, known)
+            sink = find_again(self.sink, wishes.output, "output", devices, known)
             self._renew(source, sink, candidate_rates(source, sink, self._rate))
-        except (StreamDenoiseError, self._sd.PortAudioError):
+            self._known = devices
+            self.seeker.reopened(self._opened_at, self.core.shortages())
+        except (StreamDenoiseError, self._sd.PortAudioError) as error:
             self._shut()
+            self._say_reason(error)
+
+    def _say_reason(self, error: Exception) -> None:
+        """Say why it does not open, once for each reason that lasts.
+
+        What hinders it in the moment of its return, and no more a second later, is
+        left out, and so is that it is not there.
+        """
+        cause = error.__cause__ or error
+        if isinstance(error, AwayError) or error_code(cause) == INVALID_DEVICE:
+            self._reason = ""
+            return
+        if not isinstance(error, StreamDenoiseError):
+            error = explain(error, self.pair)
+        last, self._reason = self._reason, str(error)
+        if self._reason == last and last not in self._told:
+            self._told.add(last)
+            self._warn(f"still waiting: {last}")
 
     def _renew(self, source: Device, sink: Device, rates: list[int]) -> None:
         """Open and start; what had been counted goes on."""
@@ -320,21 +346,4 @@ class Supervisor:
         self.streams, self.core = streams, core
         self._take_on(core)
         streams.start(self._sd)
-        now = time.monotonic()
-        self._opened_at = self._moved_at = now
-        self.seeker.opened(now, self.core.shortages())
-
-
-def _again(
-    last: Device, spec: str | int | None, kind: Kind, devices: Sequence[Device]
-) -> Device:
-    """Find the device that was lost; its number may be another now."""
-    if spec is None:
-        return find_device(None, kind, devices)
-    for device in devices:
-        if same_device(device, last) and device.channels(kind):
-            return device
-    if str(spec).strip().isdecimal():
-        # Another device may have got the number meanwhile; it is not the one meant.
-        raise DeviceError(f"{last.label} is not there")
-    return find_device(spec, kind, devices)
+        self._opened_at = self._moved_at = time.monotonic()

@@ -93,13 +93,15 @@ class VirtualDevices:
             If the server refuses; one that is not there yet is no error.
         """
         with contextlib.suppress(NoServerError):
-            if self.mic is not None:
-                self.mic.restore(self._warn)
-            if self.incoming is not None:
-                self.incoming.restore(self._warn)
+            try:
+                if self.mic is not None:
+                    self.mic.restore(self._warn)
+            finally:  # the others are not to suffer from it
+                if self.incoming is not None:
+                    self.incoming.restore(self._warn)
 
     def always(self) -> None:
-        """Say it if the other direction has ended by itself; asks no server."""
+        """Look after the other direction; asks a server only while that waits."""
         if self.incoming is not None:
             self.incoming.check(self._warn)
 
@@ -115,3 +117,7 @@ class VirtualDevices:
     ) -> None:
         """Remove what was made."""
         self._stack.__exit__(kind, value, trace)
+
+    def close(self) -> None:
+        """Remove what was made; may be called twice."""
+        self._stack.close()

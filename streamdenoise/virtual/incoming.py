@@ -3,10 +3,6 @@
 A virtual loudspeaker, which the call program plays into, and a second live that carries
 its sound, denoised, to the real loudspeaker. The monitor of the real one would not do:
 its sound is heard already, and what is played there would come back.
-
-The second live is a process of its own. Two audio threads in one Python would wait for
-each other every few milliseconds, and each needs its own place in the environment,
-where PulseAudio's client library is told which devices to open.
 """
 
 from __future__ import annotations
@@ -14,57 +10,35 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import signal
-import subprocess
-import sys
-import threading
-from collections import deque
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import IO, Any, Final
+from typing import Any, Final
 
 from ..errors import DeviceError
 from ..live.devices import list_devices
 from . import DEFAULT_NAME, pactl
-from .mic import RATE, door, keep_defaults
+from .absence import Absence
+from .mic import RATE
 from .owner import Owner
-from .parts import Found, find_all, is_ours, make_loudspeaker, remove_stale, slug_of
+from .parts import (
+    Found,
+    find_all,
+    is_ours,
+    keep_defaults,
+    make_loudspeaker,
+    remove_stale,
+    slug_of,
+    taken,
+)
+from .route import door
+from .second import WAITING, SecondLive
 
-__all__ = ["Incoming", "child"]
+__all__ = ["Incoming"]
 
-_END_SECONDS: Final = 5.0
-_KEPT_BYTES: Final = 4000
-_CODE: Final = "from streamdenoise.virtual.incoming import child; child()"
-_DIE_WITH_PARENT: Final = 1  # PR_SET_PDEATHSIG of Linux
+_TOLD_AFTER: Final = 2
+"""Answers in a row after which waiting is said: a device that returns is no news."""
 
 Warn = Callable[[str], None]
-
-
-class _Tail:
-    """Reads a pipe until it ends, in a thread, and keeps the last of what came.
-
-    A session may run for months: what it says by and by must neither grow here nor
-    fill the pipe, where it would make the writer wait.
-    """
-
-    def __init__(self, pipe: IO[bytes]) -> None:
-        self._pipe = pipe
-        self._last: deque[int] = deque(maxlen=_KEPT_BYTES)
-        self._thread = threading.Thread(
-            target=self._run, name="streamdenoise-incoming", daemon=True
-        )
-        self._thread.start()
-
-    def _run(self) -> None:
-        with self._pipe:
-            while chunk := os.read(self._pipe.fileno(), _KEPT_BYTES):
-                self._last.extend(chunk)
-
-    def lines(self) -> list[str]:
-        """Return what was said last, by a process that has ended."""
-        # Something that it left behind may hold the other end: no reason to wait long.
-        self._thread.join(1.0)
-        return bytes(self._last.copy()).decode(errors="replace").strip().splitlines()
 
 
 class Incoming:
@@ -102,7 +76,8 @@ class Incoming:
         arguments: Sequence[str] = (),
         sd: Any = None,
     ) -> None:
-        self.sink_name = f"{slug_of(name)}-incoming"
+        # No longer than `slug_of` leaves a name, for `virtual-mic remove --name`.
+        self.sink_name = f"{slug_of(name)[:55]}-incoming"
         self.control_name = "incoming"
         self.description = "Denoised loudspeaker"
         if name != DEFAULT_NAME:
@@ -110,22 +85,28 @@ class Incoming:
             self.control_name = cut.lstrip("_.")  # as `live --name` wants it
             self.description = f"{name} loudspeaker (denoised)"
         self._arguments = [*arguments]
-        self._process: subprocess.Popen[bytes] | None = None
-        self._tail: _Tail | None = None
+        # As it is before the first live says in it where its own streams go.
+        self._env = dict(os.environ)
+        self._live: SecondLive | None = None
+        self._waited = 0
+        self._absence = Absence()
         before = pactl.server()
         self._door = door(list_devices(sd))
         remove_stale()
-        if any(found.name == self.sink_name for found in find_all()):
+        there = next((f for f in find_all() if f.name == self.sink_name), None)
+        if there is not None:
+            raise taken(there)
+        real = _real_sink(before.default_sink)
+        if real is None:
             raise DeviceError(
-                f"the virtual loudspeaker '{self.sink_name}' is there already, of "
-                "another live: end that, or choose another name"
+                "the sound server has no loudspeaker to play the others' voices on; "
+                "connect one, and see: pactl list short sinks"
             )
-        real = self._real_sink(before.default_sink)
-        self.output = real.description
+        self._sink, self.output = real.name, real.description
         made = self._make()
         try:
             keep_defaults(before, made)
-            self._start(real.name)
+            self._start()
         except BaseException:
             self.close()
             raise
@@ -134,80 +115,109 @@ class Incoming:
         owner = str(Owner.here())
         return make_loudspeaker(self.sink_name, self.description, RATE, owner)
 
-    @staticmethod
-    def _real_sink(default: str) -> pactl.Entry:
-        """Return the default sink, or another one if that is ours."""
-        sinks = [e for e in pactl.entries("sinks") if not is_ours(e)]
-        sinks.sort(key=lambda entry: entry.name != default)
-        if not sinks:
-            raise DeviceError(
-                "the sound server has no loudspeaker to play the others' voices on; "
-                "connect one, and see: pactl list short sinks"
-            )
-        return sinks[0]
-
-    def _start(self, sink: str) -> None:
+    def _start(self) -> None:
         words = ["live", "--no-view", "--input", self._door, "--output", self._door]
         words += ["--name", self.control_name, *self._arguments]
-        env = {**os.environ, "PULSE_SOURCE": f"{self.sink_name}.monitor"}
+        env = {**self._env, "PULSE_SOURCE": f"{self.sink_name}.monitor"}
+        env["PULSE_SINK"] = self._sink
         env["STREAMDENOISE_CONFIG"] = ""  # its flags are meant for the first live
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _CODE, *words],
-            env={**env, "PULSE_SINK": sink},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            # Ctrl-C is for us; we end it in our own time.
-            start_new_session=True,
-        )
-        assert self._process.stderr is not None
-        self._tail = _Tail(self._process.stderr)
+        self._waited = 0
+        self._live = SecondLive(words, env)
 
     @property
     def running(self) -> bool:
         """Whether the second live runs."""
-        return self._process is not None and self._process.poll() is None
+        return self._live is not None and self._live.running
 
     def check(self, warn: Warn) -> None:
-        """Say once if the second live has ended by itself, and why."""
-        process = self._process
-        if process is None or process.poll() is None:
+        """Look how the second live is; for each look at the counters.
+
+        That it has ended by itself is said once, with the reason. While it waits for
+        a device, `restore` is called every few seconds, and nothing asks the server
+        otherwise; that nobody is heard meanwhile is said once, and its end too.
+        """
+        live = self._live
+        if live is None:
             return
-        self._process = None
-        lines = self._tail.lines() if self._tail is not None else []
-        reason = lines[-1].removeprefix("streamdenoise: ") if lines else "no reason"
-        warn(
-            f"incoming sound is no longer denoised ({reason}); choose another "
-            "loudspeaker in the call, or start again"
-        )
+        if not live.running:
+            self._live = None
+            live.close()
+            warn(
+                f"incoming sound is no longer denoised ({live.reason}); choose another "
+                "loudspeaker in the call, or start again"
+            )
+            return
+        state = live.news()
+        if state is None:
+            return
+        if state == WAITING or self._absence.noted:
+            with contextlib.suppress(DeviceError):  # asked again, and said below
+                self.restore(warn)
+        if self._live is live:
+            self._note(state, warn)
+
+    def _note(self, state: str, warn: Warn) -> None:
+        """Say that the second live waits, once that lasts, and that it plays again."""
+        if state == WAITING:
+            self._waited += 1
+            if self._waited == _TOLD_AFTER:
+                warn(
+                    "the others are not heard: incoming sound waits for the "
+                    f"loudspeaker '{self.output}', or for the sound server; connect "
+                    "it, or choose another loudspeaker in the call"
+                )
+        elif state:
+            if self._waited >= _TOLD_AFTER:
+                warn(f"the others are heard again, on '{self.output}'")
+            self._waited = 0
 
     def restore(self, warn: Warn) -> None:
-        """Make the loudspeaker anew if it is gone; the second live waits for it.
+        """Mend what is gone: our loudspeaker, and the real one behind it.
 
-        A server that was started again has forgotten it. Asks the server, so it is
-        for moments in which that may have happened, not for each look.
+        A server that was started again has forgotten ours: it is made anew, and the
+        second live waits for it. A real one that stays away has been unplugged: the
+        second live is started anew on the default one. Asks the server, so it is for
+        moments in which that may have happened, not for each look.
 
         Raises
         ------
         DeviceError
             If no server answers, or it refuses.
         """
-        if not self.running or any(f.name == self.sink_name for f in find_all()):
+        if not self.running:
             return
-        before = pactl.server()
-        keep_defaults(before, self._make())
-        warn(f"the virtual loudspeaker '{self.description}' was gone; it is back")
+        if not any(f.name == self.sink_name for f in find_all()):
+            before = pactl.server()
+            keep_defaults(before, self._make())
+            warn(f"the virtual loudspeaker '{self.description}' was gone; it is back")
+        self._follow(warn)
+
+    def _follow(self, warn: Warn) -> None:
+        """Go over to another real loudspeaker if the one in use stays away."""
+        there = any(e.name == self._sink for e in pactl.entries("sinks"))
+        if not self._absence.lasts(there):
+            return
+        real = _real_sink(pactl.server().default_sink)
+        if real is None:
+            return
+        gone = self.output
+        self._sink, self.output = real.name, real.description
+        self._absence.forget()
+        self._end()
+        self._start()
+        warn(
+            f"the loudspeaker '{gone}' is gone; the others are heard on "
+            f"'{self.output}' now, with the settings of the start"
+        )
+
+    def _end(self) -> None:
+        live, self._live = self._live, None
+        if live is not None:
+            live.close()
 
     def close(self) -> None:
         """End the second live, and remove the loudspeaker; may be called twice."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.terminate()
-            try:
-                process.wait(_END_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        self._end()
         with contextlib.suppress(DeviceError):  # the server may be gone
             for found in find_all():
                 if found.name == self.sink_name:
@@ -227,16 +237,8 @@ class Incoming:
         self.close()
 
 
-def child() -> None:
-    """Run the command line, and end when the parent does, whatever ends that."""
-    parent = os.getppid()
-    if sys.platform == "linux":
-        import ctypes
-
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGTERM)
-        if os.getppid() != parent:  # it ended before that was said
-            raise SystemExit(0)
-    from ..cli import main
-
-    main()
+def _real_sink(default: str) -> pactl.Entry | None:
+    """Return the default sink, or another one if that is ours; None without any."""
+    sinks = [e for e in pactl.entries("sinks") if not is_ours(e)]
+    sinks.sort(key=lambda entry: entry.name != default)
+    return sinks[0] if sinks else None

@@ -19,14 +19,25 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from ..errors import DeviceError
-from ..live.devices import SOUND_SERVERS, Device, list_devices
+from ..live.devices import list_devices
 from . import DEFAULT_NAME, pactl
+from .absence import Absence
 from .owner import Owner
 from .pactl import Entry
-from .parts import KEPT, Found, find_all, is_ours, make, remove_stale, slug_of
-from .route import SINK_VARIABLE, SOURCE_VARIABLE, bring
+from .parts import (
+    KEPT,
+    Found,
+    find_all,
+    is_ours,
+    keep_defaults,
+    make,
+    remove_stale,
+    slug_of,
+    taken,
+)
+from .route import SINK_VARIABLE, SOURCE_VARIABLE, bring, door
 
-__all__ = ["RATE", "VirtualMic", "door", "keep_defaults"]
+__all__ = ["RATE", "VirtualMic"]
 
 RATE: Final = 48_000
 """In Hz; what calls run at."""
@@ -64,6 +75,8 @@ class VirtualMic:
         self.kept = kept
         self._rate = rate
         self._before: dict[str, str | None] = {}
+        self._chosen: Entry | None = None
+        self._absence = Absence()
 
     @classmethod
     def create(
@@ -108,11 +121,7 @@ class VirtualMic:
             there = make(slug, text, rate, owner)
             keep_defaults(before, there)
         elif there.owner not in (None, Owner.here()):
-            raise DeviceError(
-                f"the virtual microphone '{slug}' belongs to process "
-                f"{there.owner.pid if there.owner else '?'}, which runs; end that, or "
-                "choose another name"
-            )
+            raise taken(there)
         return cls(there, rate, there.owner is None)
 
     # Playing into it ----------------------------------------------------------------
@@ -154,7 +163,7 @@ class VirtualMic:
                 f"the default microphone is '{self.description}' itself, which would "
                 f"hear itself; the input is '{other.description}' instead"
             )
-            self._set(SOURCE_VARIABLE, other.name)
+            self._choose(other)
         return name
 
     def check(self, warn: Warn = _silent) -> None:
@@ -170,14 +179,19 @@ class VirtualMic:
             If no server answers, or it refuses.
         """
         self.restore(warn)
-        bring(self.sink_name, os.environ.get(SOURCE_VARIABLE) or None)
+        source = os.environ.get(SOURCE_VARIABLE) or None
+        if self._absence.noted:  # it runs without: there is nothing to wait for
+            source = None
+            self._absence.forget()
+        bring(self.sink_name, source)
         self._mend_input(warn)
 
     def restore(self, warn: Warn = _silent) -> None:
         """Make it anew if it is gone: a server that was started again forgets it.
 
         Also for the time in which devices are waited for: once `route` was called,
-        none opens without the microphone.
+        none opens without the microphone, nor without the input that it may have
+        chosen. One that stays away has been unplugged, and another is chosen.
 
         Raises
         ------
@@ -185,14 +199,28 @@ class VirtualMic:
             If no server answers, or it refuses.
         """
         there = next((f for f in find_all() if f.name == self.name), None)
-        if there is not None and there.state != "broken":
+        if there is None or there.state == "broken":
+            before = pactl.server()
+            owner = KEPT if self.kept else str(Owner.here())
+            if there is not None:
+                there.remove()
+            keep_defaults(before, make(self.name, self.description, self._rate, owner))
+            warn(f"the virtual microphone '{self.description}' was gone; it is back")
+        self._choose_again(warn)
+
+    def _choose_again(self, warn: Warn) -> None:
+        """Take another input if the one that `route` chose stays away."""
+        if self._chosen is None:
             return
-        before = pactl.server()
-        owner = KEPT if self.kept else str(Owner.here())
-        if there is not None:
-            there.remove()
-        keep_defaults(before, make(self.name, self.description, self._rate, owner))
-        warn(f"the virtual microphone '{self.description}' was gone; it is back")
+        sources = pactl.entries("sources")
+        if not self._absence.lasts(any(e.name == self._chosen.name for e in sources)):
+            return
+        gone, other = self._chosen, self._other_source(sources)
+        self._choose(other)
+        warn(
+            f"the microphone '{gone.description}' is gone; the input is "
+            f"'{other.description}' instead"
+        )
 
     def _mend_input(self, warn: Warn) -> None:
         """Move our recording stream away if it records the microphone itself."""
@@ -263,6 +291,11 @@ class VirtualMic:
         """Call `close`."""
         self.close()
 
+    def _choose(self, source: Entry) -> None:
+        self._chosen = source
+        self._absence.forget()
+        self._set(SOURCE_VARIABLE, source.name)
+
     def _set(self, name: str, value: str) -> None:
         self._before.setdefault(name, os.environ.get(name))
         os.environ[name] = value
@@ -270,33 +303,3 @@ class VirtualMic:
 
 def _description(name: str) -> str:
     return "Denoised microphone" if name == DEFAULT_NAME else f"{name} (denoised)"
-
-
-def keep_defaults(before: pactl.Server, made: Found) -> None:
-    """Undo it where a server made the new devices its defaults."""
-    assert made.sink is not None
-    after = pactl.server()
-    sinks = {entry.name for entry in pactl.entries("sinks")}
-    sources = {e.name for e in pactl.entries("sources") if not e.is_monitor}
-    if after.default_sink == made.sink.name and before.default_sink in sinks:
-        pactl.run("set-default-sink", before.default_sink)
-    ours = {f"{made.sink.name}.monitor", made.source.name if made.source else ""}
-    if after.default_source in ours and before.default_source in sources:
-        pactl.run("set-default-source", before.default_source)
-
-
-def door(devices: list[Device]) -> str:
-    """Return the output device that leads to the sound server."""
-    outputs = [d for d in devices if d.outputs]
-    for wanted in ("pulse", "pipewire", "default"):
-        for device in outputs:
-            if device.name == wanted and device.name in SOUND_SERVERS:
-                return device.name
-    for device in outputs:
-        if device.host_api == "PulseAudio":
-            return device.name
-    raise DeviceError(
-        "the sound server runs, but PortAudio has no way to it; install the bridge "
-        "with: sudo apt install libasound2-plugins (Fedora: alsa-plugins-pulseaudio "
-        "or pipewire-alsa, Arch: pipewire-alsa)"
-    )

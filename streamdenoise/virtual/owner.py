@@ -52,11 +52,14 @@ class Owner:
         return "/".join((str(self.pid), self.started, self.space, self.boot))
 
     @property
+    def elsewhere(self) -> bool:
+        """Whether it is of another container, machine, or start of this machine."""
+        return (self.space, self.boot) != (_space(), _boot())
+
+    @property
     def gone(self) -> bool:
         """Whether it surely runs no more. Of processes elsewhere nobody can say."""
-        if (self.space, self.boot) != (_space(), _boot()):
-            return False
-        return _started(self.pid) != self.started
+        return not self.elsewhere and _started(self.pid) != self.started
 
 
 def _started(pid: int) -> str:

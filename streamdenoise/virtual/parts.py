@@ -24,10 +24,12 @@ __all__ = [
     "Found",
     "find_all",
     "is_ours",
+    "keep_defaults",
     "make",
     "make_loudspeaker",
     "remove_stale",
     "slug_of",
+    "taken",
 ]
 
 KEPT: Final = "kept"
@@ -163,6 +165,36 @@ def remove_stale() -> list[str]:
     for found in stale:
         found.remove()
     return [found.name for found in stale]
+
+
+def keep_defaults(before: pactl.Server, made: Found) -> None:
+    """Undo it where a server made the new devices its defaults."""
+    assert made.sink is not None
+    after = pactl.server()
+    sinks = {entry.name for entry in pactl.entries("sinks")}
+    sources = {e.name for e in pactl.entries("sources") if not e.is_monitor}
+    if after.default_sink == made.sink.name and before.default_sink in sinks:
+        pactl.run("set-default-sink", before.default_sink)
+    ours = {f"{made.sink.name}.monitor", made.source.name if made.source else ""}
+    if after.default_source in ours and before.default_source in sources:
+        pactl.run("set-default-source", before.default_source)
+
+
+def taken(found: Found) -> DeviceError:
+    """Return the error of somebody who wants what another process has."""
+    what = f"the virtual {found.kind} '{found.name}'"
+    owner = found.owner
+    if owner is not None and owner.elsewhere:
+        return DeviceError(
+            f"{what} belongs to another machine or container (process {owner.pid} "
+            "there), or to one that has ended; end the live there, or choose another "
+            "name; if it has ended, type: streamdenoise virtual-mic remove --name "
+            f"{found.name}"
+        )
+    process = f"process {owner.pid}" if owner is not None else "another process"
+    return DeviceError(
+        f"{what} belongs to {process}, which runs; end that, or choose another name"
+    )
 
 
 def slug_of(name: str) -> str:

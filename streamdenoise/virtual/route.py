@@ -15,12 +15,14 @@ import os
 from typing import Final
 
 from ..errors import DeviceError
+from ..live.devices import SOUND_SERVERS, Device
 from . import pactl
 
 __all__ = [
     "SINK_VARIABLE",
     "SOURCE_VARIABLE",
     "bring",
+    "door",
     "follow_environment",
     "prepare",
 ]
@@ -84,3 +86,20 @@ def follow_environment() -> None:
     if sink or source:
         with contextlib.suppress(DeviceError):  # the devices may be of no server
             bring(sink, source)
+
+
+def door(devices: list[Device]) -> str:
+    """Return the output device that leads to the sound server."""
+    outputs = [d for d in devices if d.outputs]
+    for wanted in ("pulse", "pipewire", "default"):
+        for device in outputs:
+            if device.name == wanted and device.name in SOUND_SERVERS:
+                return device.name
+    for device in outputs:
+        if device.host_api == "PulseAudio":
+            return device.name
+    raise DeviceError(
+        "the sound server runs, but PortAudio has no way to it; install the bridge "
+        "with: sudo apt install libasound2-plugins (Fedora: alsa-plugins-pulseaudio "
+        "or pipewire-alsa, Arch: pipewire-alsa)"
+    )
