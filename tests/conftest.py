@@ -14,6 +14,40 @@ from streamdenoise.model import find_model
 
 TINY_STEPS = 8
 
+IN_TURN = {
+    *("bridge", "cli_live", "completion", "control", "ctlsocket", "defaults", "delays"),
+    *(
+        "desk",
+        "desktop_check",
+        "devices",
+        "doctor",
+        "drift",
+        "incoming",
+        "keys",
+        "live",
+    ),
+    *(
+        "live",
+        "live_pulse",
+        "live_terminal",
+        "loopback",
+        "outlet",
+        "pi_notify",
+        "recorder",
+    ),
+    *("resample", "ring", "seek", "service", "session", "soak", "stopping"),
+    *("supervise", "view", "virtualmic", "virtualmic_browser", "virtualmic_pipewire"),
+}
+"""Files of tests with real devices, sessions, or an eye on the time: one by one, in one
+process, where the others are shared out."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep together what must not run side by side; see ``scripts/test``."""
+    for item in items:
+        if item.path.stem.removeprefix("test_") in IN_TURN:
+            item.add_marker(pytest.mark.xdist_group("in turn"))
+
 
 def build_tiny_model(path: Path, *, signature: str = "step") -> Path:
     """Write a small untrained GRU masker that keeps the step contract.

@@ -114,7 +114,8 @@ def list_command(as_json: bool) -> None:
 def _row(found: Found) -> list[str]:
     state = found.state
     if state == "live" and found.owner is not None:
-        state = f"live (process {found.owner.pid})"
+        where = " elsewhere" if found.owner.elsewhere else ""
+        state = f"live (process {found.owner.pid}{where})"
     return [
         found.name,
         state,
