@@ -14,30 +14,13 @@ from streamdenoise.model import find_model
 
 TINY_STEPS = 8
 
-IN_TURN = {
-    *("bridge", "cli_live", "completion", "control", "ctlsocket", "defaults", "delays"),
-    *(
-        "desk",
-        "desktop_check",
-        "devices",
-        "doctor",
-        "drift",
-        "incoming",
-        "keys",
-        "live",
-    ),
-    *(
-        "live",
-        "live_pulse",
-        "live_terminal",
-        "loopback",
-        "outlet",
-        "pi_notify",
-        "recorder",
-    ),
-    *("resample", "ring", "seek", "service", "session", "soak", "stopping"),
-    *("supervise", "view", "virtualmic", "virtualmic_browser", "virtualmic_pipewire"),
-}
+_NAMES = """
+bridge cli_live completion control ctlsocket defaults delays desk desktop_check devices
+doctor drift incoming keys live live_pulse live_terminal loopback outlet pi_notify
+recorder resample ring seek service session soak stopping supervise view virtualmic
+virtualmic_browser virtualmic_pipewire
+"""
+IN_TURN = frozenset(_NAMES.split())
 """Files of tests with real devices, sessions, or an eye on the time: one by one, in one
 process, where the others are shared out."""
 
