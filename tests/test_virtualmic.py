@@ -475,7 +475,7 @@ def devices_of(server: PulseServer, kind: str) -> list[dict[str, Any]]:
 def runs(server: PulseServer, name: str) -> bool:
     """Wait until the session of this name plays: only then does it answer."""
     command = [sys.executable, "-m", "streamdenoise", "ctl", "--name", name, "status"]
-    until = time.monotonic() + 30
+    until = time.monotonic() + 55
     while time.monotonic() < until:
         done = subprocess.run(
             command, env=server.env, cwd=ROOT, capture_output=True, timeout=60
