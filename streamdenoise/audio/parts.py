@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import re
 from pathlib import Path
 from typing import Final
 
-__all__ = ["hold", "leftovers", "part_files", "short_name"]
+from ..locks import is_held
+
+__all__ = ["leftovers", "part_files", "short_name"]
 
 _LONG_NAME: Final = 96
 """Bytes of a name that stand in those of its temporary files: some file systems take
@@ -39,7 +40,7 @@ def part_files(target: Path) -> list[Path]:
 
 def leftovers(target: Path) -> list[Path]:
     """Return those of them that nobody is at work on: a killed run left them."""
-    return [path for path in part_files(target) if not _is_held(path)]
+    return [path for path in part_files(target) if not is_held(path)]
 
 
 def short_name(name: str) -> str:
@@ -52,36 +53,3 @@ def short_name(name: str) -> str:
     while len(os.fsencode(name)) > _LONG_NAME - len(sign) - 1:
         name = name[:-1]
     return f"{name}~{sign}"
-
-
-def hold(path: Path) -> list[int]:
-    """Lock a file until the descriptors that are returned are closed."""
-    try:
-        import fcntl
-    except ImportError:  # Windows removes no file that is open
-        return []
-    descriptors = []
-    with contextlib.suppress(OSError):  # some file systems know no locks
-        descriptors.append(os.open(path, os.O_RDWR | os.O_CLOEXEC))
-        fcntl.flock(descriptors[0], fcntl.LOCK_EX | fcntl.LOCK_NB)
-    return descriptors
-
-
-def _is_held(path: Path) -> bool:
-    try:
-        import fcntl
-    except ImportError:
-        return False
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    finally:
-        os.close(descriptor)
-    return False

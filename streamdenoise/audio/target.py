@@ -17,8 +17,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import OutputError
+from ..locks import hold
 from ..names import shown
-from .parts import hold, short_name
+from .parts import short_name
 
 __all__ = [
     "PartFile",
@@ -132,7 +133,8 @@ class PartFile:
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         except (OSError, ValueError) as error:
             raise self.failure(error) from error
-        self._held += hold(path)
+        held = hold(path)
+        self._held += [] if held is None else [held]
         return path
 
     def place(self) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from ..errors import AudioFormatError, OutputError, RuntimeMissingError
+from ..locks import hold
 from ..names import shown
 from .urls import scheme_of, url_name
 
@@ -207,7 +208,7 @@ def workplace() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(
         prefix=f"{_PREFIX}{os.getpid()}-", ignore_cleanup_errors=True
     ) as folder:
-        held = _hold(Path(folder) / _LOCK)
+        held = hold(Path(folder) / _LOCK, create=True)
         try:
             yield Path(folder)
         finally:
@@ -231,31 +232,12 @@ def clean_workplaces() -> int:
         match = re.fullmatch(rf"{_PREFIX}\d+-\w+", path.name)
         if match is None or path.is_symlink() or not _is_ours(path) or _is_new(path):
             continue
-        held = _hold(path / _LOCK)
+        held = hold(path / _LOCK, create=True)
         if held is not None:
             shutil.rmtree(path, ignore_errors=True)
             os.close(held)
             count += 1
     return count
-
-
-def _hold(path: Path) -> int | None:
-    """Take the lock on a file; None if somebody has it, or there are no locks here."""
-    try:
-        import fcntl
-    except ImportError:
-        return None
-    try:
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        file = os.open(path, flags, 0o600)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(file)
-        return None
-    return file
 
 
 def _is_ours(path: Path) -> bool:

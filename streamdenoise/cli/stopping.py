@@ -41,6 +41,11 @@ SILENT_SECONDS: Final = 30.0
 POLL_SECONDS: Final = 1.0
 LAST_ACT_SECONDS: Final = 3.0
 
+_NUMBERS: Final = frozenset(
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP")  # the last is unknown to Windows
+    if hasattr(signal, name)
+)
 _Handler = Callable[[int, FrameType | None], None]
 
 
@@ -64,10 +69,9 @@ def stop_on_sigterm() -> Iterator[None]:
 def _caught(handler: _Handler) -> Iterator[bool]:
     """Handle what asks a program to end; tell whether that is possible here."""
     before: dict[int, Any] = {}
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # the last is unknown to Windows
-        number = getattr(signal, name, None)
+    for number in _NUMBERS:
         # What nohup ignores stays ignored.
-        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+        if signal.getsignal(number) is not signal.SIG_IGN:
             with contextlib.suppress(ValueError):  # not in the main thread
                 before[number] = signal.signal(number, handler)
     try:
@@ -80,10 +84,9 @@ def _caught(handler: _Handler) -> Iterator[bool]:
 class Stopping:
     """Takes note of what asks a stream to end; a context manager.
 
-    A second Ctrl-C interrupts at once. If Python
-    cannot take note at all, because its thread hangs in a library (PortAudio waits for
-    ever for a device that dies while it is started), a thread of its own ends the
-    process, after `at_worst` has been done.
+    A second Ctrl-C interrupts at once. If Python cannot take note at all, because its
+    thread hangs in a library (PortAudio waits for ever for a device that dies while it
+    is started), a thread of its own ends the process, after `at_worst` has been done.
 
     Parameters
     ----------
@@ -165,7 +168,6 @@ class Stopping:
 
     def _guard(self, signals: socket.socket) -> None:
         """Wait for signals, and see whether they are taken note of."""
-        numbers = {getattr(signal, n, None) for n in ("SIGINT", "SIGTERM", "SIGHUP")}
         signals.settimeout(POLL_SECONDS)
         waits_since, told, before = float("inf"), False, time.monotonic()
         while True:
@@ -175,7 +177,7 @@ class Stopping:
             if came == b"":  # the end
                 return
             now = time.monotonic()
-            if came and numbers.intersection(came):
+            if came and _NUMBERS.intersection(came):
                 waits_since = min(waits_since, now)
             # The handler may have been faster than this thread.
             if self._noted_at >= waits_since - AT_ONCE_SECONDS:

@@ -15,6 +15,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from ..config import home_folder
 from ..errors import EXIT_USAGE, StreamDenoiseError
 from ..names import shown
 
@@ -318,14 +319,12 @@ class Controls:
         with contextlib.suppress(OSError):  # the working folder may have been removed
             wanted = self._folder or Path.cwd()
             folder = wanted if os.access(wanted, os.W_OK) else None
+        folder = folder or home_folder()
         if folder is None:
-            try:
-                folder = Path.home()
-            except RuntimeError:
-                raise StreamDenoiseError(
-                    "a recording cannot be written to the working folder, and this "
-                    "user has no home folder; name a file with: record FILE"
-                ) from None
+            raise StreamDenoiseError(
+                "a recording cannot be written to the working folder, and this user "
+                "has no home folder; name a file with: record FILE"
+            )
         return folder / time.strftime("streamdenoise-%Y-%m-%d-%H%M%S.wav")
 
     def _model(self, value: object) -> str:
