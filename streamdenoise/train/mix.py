@@ -1,10 +1,10 @@
 """Noisy and clean training pairs, mixed anew for every batch.
 
 Everything linear (change of voice by resampling, equalisation, band limit, room)
-is one forward and one backward FFT over the whole sequence, which keeps the mixer
-well ahead of the training step. What is drawn follows Braun and Tashev 2020 (wide
-SNR, spectral and level augmentation) and RNNoise's recipe (early reflections as
-target, clipping of the input only); the numbers are our own.
+is one forward and one backward FFT over the whole sequence, in single precision, which
+keeps the mixer well ahead of the training step. What is drawn follows Braun and Tashev
+2020 (wide SNR, spectral and level augmentation) and RNNoise's recipe (early reflections
+as target, clipping of the input only); the numbers are our own.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import fft
 
 from streamdenoise.constants import GRID_HOP, GRID_RATE
 from streamdenoise.train import noises
@@ -23,6 +24,9 @@ from streamdenoise.train.rooms import draw_room, early_part
 
 Audio = npt.NDArray[np.float32]
 Rng = np.random.Generator
+
+_CLEAN = 60.0
+"""Signal-to-noise ratio in dB of what counts as clean."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,9 @@ class MixConfig:
         reverberation, clipped input.
     synthetic, babble, second
         Kinds of noise: made from nothing, other speakers, a second recording.
+    rumble
+        Rumble under a noise; and, as often, a quiet one of its own in a recording
+        without other noise, which then is part of the target.
     calm
         Share of runs of mixtures that begin without a voice: see `train.calm`.
     """
@@ -64,6 +71,7 @@ class MixConfig:
     synthetic: float = 0.3
     babble: float = 0.12
     second: float = 0.25
+    rumble: float = 0.35
     calm: float = 0.0
 
     @property
@@ -151,7 +159,7 @@ class Mixer:
         snr = float(np.clip(rng.normal(c.snr_mean, c.snr_deviation), -8.0, 40.0))
         if fresh:
             if not speechless and rng.random() < c.clean_only:
-                snr = 60.0
+                snr = _CLEAN
             noise = self._background(rng, band)
             noise *= level * 10.0 ** (-snr / 20.0) / max(rms(noise), 1e-6)
         else:
@@ -163,6 +171,11 @@ class Mixer:
             wet, target = self._voice(rng, band)
             scale = level / max(active_level(target), 1e-6)
             wet, target = wet * scale, target * scale
+            if snr == _CLEAN and rng.random() < c.rumble:
+                # Good recordings rumble too, and are to come out as they were.
+                own = level * 10.0 ** (rng.uniform(-45.0, -15.0) / 20.0)
+                rumble = noises.rumble(rng, self.samples) * np.float32(own)
+                wet, target = wet + rumble, target + rumble
         noisy = wet + noise
         peak = float(np.max(np.abs(noisy), initial=1e-9))
         if peak > 0.99:
@@ -195,12 +208,12 @@ class Mixer:
         if band is not None:
             spectrum *= band
         if room is None:
-            voice = np.fft.irfft(spectrum, n).astype(np.float32)
+            voice = fft.irfft(spectrum, n).astype(np.float32)
             return voice, voice
         size = _fast_size(n + tail)
-        source = np.fft.rfft(np.fft.irfft(spectrum, n), size)
+        source = fft.rfft(fft.irfft(spectrum, n), size)
         wet, early = (
-            np.fft.irfft(source * np.fft.rfft(part, size), size)[:n] for part in room
+            fft.irfft(source * fft.rfft(part, size), size)[:n] for part in room
         )
         return wet.astype(np.float32), early.astype(np.float32)
 
@@ -257,12 +270,15 @@ class Mixer:
                 else _unit(noises.synthetic(rng, n))
             )
             total += other * 10.0 ** (rng.uniform(-12.0, 3.0) / 20.0)
-        spectrum = np.fft.rfft(total)
+        if rng.random() < c.rumble:
+            level = np.float32(10.0 ** (rng.uniform(-15.0, 15.0) / 20.0))
+            total += noises.rumble(rng, n) * level
+        spectrum = fft.rfft(total)
         if rng.random() < c.equalise:
             spectrum *= curve(rng, n)
         if band is not None:
             spectrum *= band
-        noise = np.fft.irfft(spectrum, n).astype(np.float32)
+        noise = fft.irfft(spectrum, n).astype(np.float32)
         # Noises are in rooms as well, or what reverberates would be the voice.
         return self._far(rng, noise) if rng.random() < 0.5 * c.room else noise
 
@@ -270,8 +286,8 @@ class Mixer:
         """Put a sound into a room."""
         room, _ = self._room(rng)
         size = _fast_size(sound.size + room.size)
-        spectrum = np.fft.rfft(sound, size) * np.fft.rfft(room, size)
-        return np.fft.irfft(spectrum, size)[: sound.size].astype(np.float32)
+        spectrum = fft.rfft(sound, size) * fft.rfft(room, size)
+        return np.asarray(fft.irfft(spectrum, size)[: sound.size], np.float32)
 
     def _recording(self, rng: Rng) -> Audio:
         """Draw a recorded noise, strung together until the sequence is full."""
@@ -279,7 +295,7 @@ class Mixer:
         piece = self.pack.piece("noise", row)
         if rng.random() < 0.3:
             size = round(piece.size * rng.uniform(0.7, 1.4) / 160 + 1) * 160
-            piece = np.fft.irfft(
+            piece = fft.irfft(
                 respectrum(np.resize(piece, _even(piece.size)), size), size
             ).astype(np.float32)
         start = int(rng.integers(0, max(piece.size - 1, 1)))
@@ -341,18 +357,16 @@ def _fast_size(n: int) -> int:
     return -(-n // 2048) * 2048
 
 
-def respectrum(x: Audio, samples: int) -> npt.NDArray[np.complex128]:
+def respectrum(x: Audio, samples: int) -> npt.NDArray[np.complex64]:
     """Return the spectrum of `x` stretched or squeezed to `samples`."""
-    spectrum = np.fft.rfft(x)
-    out = np.zeros(samples // 2 + 1, np.complex128)
+    spectrum = fft.rfft(x)
+    out = np.zeros(samples // 2 + 1, spectrum.dtype)
     keep = min(out.size, spectrum.size)
     out[:keep] = spectrum[:keep] * (samples / x.size)
     return out
 
 
-def curve(
-    rng: Rng, samples: int, top: float = 8000.0, knots: int = 9
-) -> npt.NDArray[np.float64]:
+def curve(rng: Rng, samples: int, top: float = 8000.0, knots: int = 9) -> Audio:
     """Draw a smooth equaliser curve: knots on a mel-like axis, 4 dB deviation.
 
     Parameters
@@ -369,7 +383,7 @@ def curve(
     mel = np.log1p(np.linspace(0.0, top, samples // 2 + 1) / 700.0)
     levels = rng.normal(0.0, 4.0, knots)
     shape = np.interp(mel, np.linspace(0.0, mel[-1], knots), levels)
-    return np.asarray(10.0 ** (shape / 20.0))
+    return np.asarray(10.0 ** (shape.astype(np.float32) / 20.0), np.float32)
 
 
 def _lowpass(rng: Rng, samples: int) -> Audio:

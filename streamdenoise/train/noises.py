@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from scipy import fft
 
 from streamdenoise.constants import GRID_RATE
 
@@ -24,8 +25,8 @@ def synthetic(rng: Rng, samples: int) -> Audio:
 
 def coloured(rng: Rng, samples: int) -> Audio:
     """Broadband noise: random slope, random bumps, level that wanders slowly."""
-    spectrum = np.fft.rfft(rng.standard_normal(samples).astype(np.float32))
-    frequency = np.linspace(0.0, 8000.0, spectrum.size)
+    spectrum = fft.rfft(rng.standard_normal(samples, np.float32))
+    frequency = np.linspace(0.0, 8000.0, spectrum.size, dtype=np.float32)
     octave = np.log2(np.maximum(frequency, 40.0) / 1000.0)
     shape = octave * rng.uniform(-7.0, 2.0)
     for _ in range(int(rng.integers(0, 4))):
@@ -33,8 +34,8 @@ def coloured(rng: Rng, samples: int) -> Audio:
         shape += rng.uniform(-8.0, 12.0) * np.exp(
             -(((octave - centre) / rng.uniform(0.1, 1.0)) ** 2)
         )
-    x = np.fft.irfft(spectrum * 10.0 ** (shape / 20.0), samples)
-    return (x * _wander(rng, samples, 0.0, 4.0)).astype(np.float32)
+    x = fft.irfft(spectrum * 10.0 ** (shape / 20.0), samples)
+    return np.asarray(x * _wander(rng, samples, 0.0, 4.0), np.float32)
 
 
 def hum(rng: Rng, samples: int) -> Audio:
@@ -60,6 +61,29 @@ def machine(rng: Rng, samples: int) -> Audio:
     return np.asarray(air * beat + tone, np.float32)
 
 
+def rumble(rng: Rng, samples: int) -> Audio:
+    """Shake the microphone: traffic, wind, footsteps, a table; unit RMS.
+
+    From a few hertz up to a corner between 30 and 250 Hz, and in gusts. Outdoors it is
+    most of a noise's power, though nobody hears it, and coded recordings have lost it.
+    """
+    frequency = np.linspace(0.0, 8000.0, samples // 2 + 1, dtype=np.float32)
+    corner = 30.0 * (250.0 / 30.0) ** (rng.random() ** 2)
+    floor = rng.uniform(2.0, 25.0)
+    size = int(np.searchsorted(frequency, 6.0 * corner))
+    low = frequency[:size]
+    # Rises above the floor, leans to one side in between, falls beyond the corner.
+    shape = (low / (low + floor)) ** 2
+    shape *= np.maximum(low, floor) ** rng.uniform(-1.0, 0.3)
+    shape /= 1.0 + (low / corner) ** rng.uniform(2.0, 8.0)
+    spectrum = np.zeros(frequency.size, np.complex64)
+    both = rng.standard_normal((2, size), np.float32)
+    spectrum[:size] = (both[0] + 1j * both[1]) * shape
+    spectrum[0] = 0.0
+    x = fft.irfft(spectrum, samples) * _wander(rng, samples, 0.0, 8.0)
+    return np.asarray(x / max(float(x.std()), 1e-9), np.float32)
+
+
 def bursts(rng: Rng, samples: int) -> Audio:
     """Clicks, taps and knocks: decaying bursts of coloured noise at random times."""
     out = np.zeros(samples, np.float32)
@@ -78,20 +102,22 @@ def bursts(rng: Rng, samples: int) -> Audio:
 def _harmonics(rng: Rng, samples: int, base: float, slope: float) -> Audio:
     """Sum harmonics of `base` Hz that drift together; unit RMS."""
     drift = base * (1.0 + 0.01 * (_wander(rng, samples, 0.0, 1.0) - 1.0))
-    phase = 2.0 * np.pi * np.cumsum(drift) / GRID_RATE
+    # One rotation, and its powers: a sine of each would take ten times as long.
+    turning = np.exp(2j * np.pi / GRID_RATE * np.cumsum(drift))
+    phasor = np.ones(samples, np.complex128)
     out = np.zeros(samples)
     for k in range(1, int(rng.integers(3, 16))):
         if k * base > 7500.0:
             break
         weight = k**-slope * 10.0 ** (rng.normal(0.0, 5.0) / 20.0)
-        out += weight * np.sin(k * phase + rng.uniform(0.0, 6.28))
+        phasor *= turning
+        start = weight * np.exp(1j * rng.uniform(0.0, 6.28))
+        out += start.real * phasor.imag + start.imag * phasor.real
     return (out / max(float(out.std()), 1e-6)).astype(np.float32)
 
 
-def _wander(
-    rng: Rng, samples: int, mean: float, deviation: float
-) -> npt.NDArray[np.float64]:
+def _wander(rng: Rng, samples: int, mean: float, deviation: float) -> Audio:
     """Draw a slow random gain curve; mean and deviation in dB."""
     knots = rng.normal(mean, deviation * rng.random(), max(2, samples // 8000 + 2))
     curve = np.interp(np.arange(samples), np.linspace(0.0, samples, knots.size), knots)
-    return np.asarray(10.0 ** (curve / 20.0))
+    return np.asarray(10.0 ** (curve.astype(np.float32) / 20.0))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from scipy import fft
 
 from streamdenoise.constants import GRID_RATE
 
@@ -46,10 +47,10 @@ def draw_room(rng: Rng) -> Audio:
     samples = int(rt60 * GRID_RATE) // 256 * 256
     time = np.arange(samples) / GRID_RATE
     tail = np.zeros(samples)
-    white = np.fft.rfft(rng.standard_normal(samples))
+    white = fft.rfft(rng.standard_normal(samples, np.float32))
     frequency = np.linspace(0.0, 8000.0, white.size)
     for low, high, share in ((0, 800, 1.0), (800, 3000, 0.85), (3000, 8001, 0.6)):
-        band = np.fft.irfft(white * ((frequency >= low) & (frequency < high)), samples)
+        band = fft.irfft(white * ((frequency >= low) & (frequency < high)), samples)
         tail += band * 10.0 ** (-3.0 * time / (rt60 * share))
     onset = int(rng.uniform(0.002, 0.02) * GRID_RATE)
     tail[:onset] = 0.0
