@@ -105,7 +105,10 @@ class Pack:
         """Return one piece as float32 in [-1, 1]; `kind` names the array."""
         array: npt.NDArray[np.int16] = getattr(self, kind)
         start = int(row["start"])
-        return array[start : start + int(row["length"])].astype(np.float32) / 32768.0
+        piece = array[start : start + int(row["length"])]
+        sound: npt.NDArray[np.float32]
+        sound = np.multiply(piece, np.float32(1.0 / 32768.0), dtype=np.float32)
+        return sound
 
 
 def noise_weights(rows: list[dict[str, Any]]) -> npt.NDArray[np.float64]:

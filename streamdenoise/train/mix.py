@@ -10,6 +10,7 @@ as target, clipping of the input only); the numbers are our own.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -273,12 +274,12 @@ class Mixer:
         if rng.random() < c.rumble:
             level = np.float32(10.0 ** (rng.uniform(-15.0, 15.0) / 20.0))
             total += noises.rumble(rng, n) * level
-        spectrum = fft.rfft(total)
+        shapes = [] if band is None else [band]
         if rng.random() < c.equalise:
-            spectrum *= curve(rng, n)
-        if band is not None:
-            spectrum *= band
-        noise = fft.irfft(spectrum, n).astype(np.float32)
+            shapes.append(curve(rng, n))
+        if shapes:
+            total = fft.irfft(fft.rfft(total) * np.prod(shapes, axis=0), n)
+        noise = total.astype(np.float32, copy=False)
         # Noises are in rooms as well, or what reverberates would be the voice.
         return self._far(rng, noise) if rng.random() < 0.5 * c.room else noise
 
@@ -380,10 +381,16 @@ def curve(rng: Rng, samples: int, top: float = 8000.0, knots: int = 9) -> Audio:
     knots
         From 0 Hz to `top`.
     """
-    mel = np.log1p(np.linspace(0.0, top, samples // 2 + 1) / 700.0)
-    levels = rng.normal(0.0, 4.0, knots)
+    mel = _mel(samples // 2 + 1, top)
+    levels = rng.normal(0.0, 4.0 * np.log(10.0) / 20.0, knots)
     shape = np.interp(mel, np.linspace(0.0, mel[-1], knots), levels)
-    return np.asarray(10.0 ** (shape.astype(np.float32) / 20.0), np.float32)
+    return np.exp(shape.astype(np.float32))
+
+
+@cache
+def _mel(bins: int, top: float) -> npt.NDArray[np.float64]:
+    """Return a mel-like number for each bin from 0 Hz to `top`."""
+    return np.log1p(np.linspace(0.0, top, bins) / 700.0)
 
 
 def _lowpass(rng: Rng, samples: int) -> Audio:
