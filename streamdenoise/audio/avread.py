@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..closing import Closing
 from ..errors import AudioFormatError
 from ..names import shown
 from .avdecode import AvTrack, open_container
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["AvReader", "AvTrack", "open_container"]
 
 
-class AvReader:
+class AvReader(Closing):
     """The sound tracks of a container.
 
     Parameters
@@ -95,14 +95,3 @@ class AvReader:
 
     def close(self) -> None:
         """Do nothing: tracks open the file while they are read."""
-
-    def __enter__(self) -> AvReader:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from ..closing import Closing
 from ..errors import AudioFormatError
 from ..names import shown
 from .info import (
@@ -45,7 +46,7 @@ _NOT_DECLARED: Final = (1 << 63) - 1
 """Length that libsndfile gives a FLAC whose header declares none."""
 
 
-class AudioReader:
+class AudioReader(Closing):
     """Read a sound file block by block.
 
     Use it as a context manager and iterate over it.
@@ -253,12 +254,6 @@ class AudioReader:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
-
-    def __enter__(self) -> AudioReader:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def _undeclared(path: Path) -> AudioFormatError:

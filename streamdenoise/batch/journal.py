@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from ..closing import Closing
 from ..errors import OutputError
 from ..names import shown
 
@@ -53,7 +54,7 @@ class _Done(NamedTuple):
     offset: int
 
 
-class Journal:
+class Journal(Closing):
     """The journal of one folder of results.
 
     Parameters
@@ -246,12 +247,6 @@ class Journal:
         """Close the file and give up the lock."""
         with contextlib.suppress(OSError):
             os.close(self._fd)
-
-    def __enter__(self) -> Journal:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def _parsed(line: bytes) -> dict[str, Any]:

@@ -11,9 +11,9 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
+from ..closing import Closing
 from ..errors import StreamDenoiseError
 from ..names import shown
 from .client import supported
@@ -31,7 +31,7 @@ AGAIN_SECONDS: Final = 1.0
 """Time after which what was done when sound began is done again."""
 
 
-class Desk:
+class Desk(Closing):
     """Joins keys, control socket and view to a session; a context manager.
 
     Parameters
@@ -78,21 +78,6 @@ class Desk:
                 view.sentence(str(error))
         session.bands = False  # the view that shows them sees to them itself
         view.attach(session, self._keyboard.works)
-
-    def __enter__(self) -> Desk:
-        """Take the terminal."""
-        self._stack.callback(self._view.clear)
-        self._stack.enter_context(self._keyboard)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close."""
-        self.close()
 
     def close(self) -> None:
         """Put the terminal back, clear the view, close the socket; maybe twice."""

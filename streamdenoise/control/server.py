@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from ..closing import Closing
 from ..errors import EXIT_INPUT, StreamDenoiseError
 from ..names import shown
 from .client import MAX_LINE, peers, runtime_folder, supported
@@ -44,7 +45,7 @@ class Client:
         self.reply = b""
 
 
-class ControlServer:
+class ControlServer(Closing):
     """Listens for a session; a context manager.
 
     Parameters
@@ -148,14 +149,6 @@ class ControlServer:
         _close(self._sock)
         with contextlib.suppress(OSError):
             self.path.unlink()
-
-    def __enter__(self) -> ControlServer:
-        """Return itself; it listens already."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close."""
-        self.close()
 
 
 def _listen(path: Path) -> socket.socket:

@@ -11,9 +11,9 @@ import contextlib
 import os
 import re
 from collections.abc import Callable, Sequence
-from types import TracebackType
 from typing import Any, Final
 
+from ..closing import Closing
 from ..errors import DeviceError
 from ..live.devices import list_devices
 from . import DEFAULT_NAME, pactl
@@ -41,7 +41,7 @@ _TOLD_AFTER: Final = 2
 Warn = Callable[[str], None]
 
 
-class Incoming:
+class Incoming(Closing):
     """Denoises what other programs play; a context manager.
 
     Parameters
@@ -222,19 +222,6 @@ class Incoming:
             for found in find_all():
                 if found.name == self.sink_name:
                     found.remove()
-
-    def __enter__(self) -> Incoming:
-        """Return itself; it runs already."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Call `close`."""
-        self.close()
 
 
 def _real_sink(default: str) -> pactl.Entry | None:

@@ -18,6 +18,7 @@ import os
 from collections.abc import Callable
 from typing import Any, Final
 
+from ..closing import Closing
 from ..errors import DeviceError
 from ..live.devices import list_devices
 from . import DEFAULT_NAME, pactl
@@ -49,7 +50,7 @@ def _silent(sentence: str) -> None:
     """Say nothing."""
 
 
-class VirtualMic:
+class VirtualMic(Closing):
     """A virtual microphone that is there; made by `create`; a context manager.
 
     Attributes
@@ -282,14 +283,6 @@ class VirtualMic:
         for found in find_all():
             if found.name == self.name:
                 found.remove()
-
-    def __enter__(self) -> VirtualMic:
-        """Return itself; it is there already."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Call `close`."""
-        self.close()
 
     def _choose(self, source: Entry) -> None:
         self._chosen = source
