@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -154,3 +156,32 @@ def test_a_folder_without_a_pack_is_named(tmp_path) -> None:
     """The error says how to make one."""
     with pytest.raises(AudioFormatError, match="build-corpus"):
         Pack.open(tmp_path)
+
+
+def power_below(x: np.ndarray, hertz: float) -> float:
+    """Power of a sound at 16 kHz below a frequency."""
+    spectrum = np.abs(np.fft.rfft(x)) ** 2
+    return float(np.sum(spectrum[np.fft.rfftfreq(x.size, 1 / 16000) < hertz]))
+
+
+def test_rumble_is_low(rng: np.random.Generator) -> None:
+    """Nothing of it is in the voice's range but the end of its slope."""
+    for _ in range(40):
+        x = noises.rumble(rng, 48000)
+        assert x.dtype == np.float32
+        assert np.std(x) == pytest.approx(1.0, rel=1e-3)
+        assert power_below(x, 600.0) > 0.95 * power_below(x, 8001.0)
+        assert power_below(x, 2.0) < 0.2 * power_below(x, 8001.0)
+
+
+def test_rumble_is_noise_but_in_a_clean_recording(pack: Pack) -> None:
+    """Under a noise it is to go; what a clean recording has of its own stays."""
+    config = MixConfig(
+        seconds=1.0, room=0.0, clip=0.0, noise_only=0.0, level_low=-30.0, rumble=1.0
+    )
+    for clean_only in (0.0, 1.0):
+        mix = replace(config, clean_only=clean_only)
+        noisy, clean = Mixer(pack, mix, seed=4).batch(0, 8)
+        left = sum(power_below(row, 60.0) for row in noisy - clean)
+        whole = sum(power_below(row, 60.0) for row in noisy)
+        assert (left < 0.01 * whole) == bool(clean_only)
