@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,19 @@ virtualmic_browser virtualmic_pipewire
 IN_TURN = frozenset(_NAMES.split())
 """Files of tests with real devices, sessions, or an eye on the time: one by one, in one
 process, where the others are shared out."""
+
+
+def pytest_configure() -> None:
+    """Let children hear Ctrl-C, though ``nohup`` or ``&`` had us ignore it."""
+    heard = {
+        "SIGINT": signal.default_int_handler,
+        "SIGQUIT": signal.SIG_DFL,
+        "SIGHUP": signal.SIG_DFL,
+    }
+    for name, handler in heard.items():
+        number = getattr(signal, name, None)  # two are unknown to Windows
+        if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 @pytest.hookimpl(optionalhook=True)
