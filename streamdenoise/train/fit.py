@@ -19,6 +19,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from streamdenoise.audio.levels import si_sdr
 from streamdenoise.constants import GRID_HOP, GRID_RATE
 from streamdenoise.errors import StreamDenoiseError
 from streamdenoise.train import nets
@@ -314,7 +315,5 @@ def measure_statistics(net: nets.SpectralNet, mixer: Mixer, batches: int = 8) ->
 
 def _si_sdr(target: Any, estimate: Any) -> Any:
     """Scale-invariant signal-to-distortion ratio in dB of each row."""
-    scale = np.sum(target * estimate, -1) / (np.sum(target * target, -1) + 1e-9)
-    signal = target * scale[:, None]
-    error = np.sum((estimate - signal) ** 2, -1) + 1e-9
-    return 10.0 * np.log10((np.sum(signal**2, -1) + 1e-9) / error)
+    rows = [si_sdr(e, t) for t, e in zip(target, estimate, strict=True)]
+    return np.clip(rows, -100.0, 100.0)
