@@ -79,6 +79,12 @@ class Desk(Closing):
         session.bands = False  # the view that shows them sees to them itself
         view.attach(session, self._keyboard.works)
 
+    def __enter__(self) -> Desk:
+        """Take the terminal."""
+        self._stack.callback(self._view.clear)
+        self._stack.enter_context(self._keyboard)
+        return self
+
     def close(self) -> None:
         """Put the terminal back, clear the view, close the socket; maybe twice."""
         self._stack.close()
