@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -450,14 +451,18 @@ def test_one_of_another_container_is_named_so(server: PulseServer) -> None:
 
 
 @pytest.fixture
-def wrecked(tmp_path: Path) -> Iterator[PulseServer]:
+def wrecked() -> Iterator[PulseServer]:
     """A server of its own, which a test may kill."""
     need_pulse()
-    server = PulseServer(tmp_path)
-    try:
-        yield server
-    finally:
-        server.stop()
+    # Not in tmp_path: the names of control sockets may have some hundred characters.
+    with tempfile.TemporaryDirectory(
+        prefix="sd-", ignore_cleanup_errors=True
+    ) as folder:
+        server = PulseServer(Path(folder))
+        try:
+            yield server
+        finally:
+            server.stop()
 
 
 def devices_of(server: PulseServer, kind: str) -> list[dict[str, Any]]:
