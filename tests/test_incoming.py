@@ -43,7 +43,7 @@ time.sleep(60)
 """
 
 
-def wait_for(condition: object, seconds: float = 15.0) -> bool:
+def wait_for(condition: object, seconds: float = 40.0) -> bool:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         if condition():  # type: ignore[operator]
