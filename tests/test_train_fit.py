@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -85,6 +86,37 @@ def test_loss_is_finite_without_sound_and_least_for_the_truth() -> None:
     quiet = float(losses.spectral_loss(config, clean, clean, truth * 0.5)[0])
     loud = float(losses.spectral_loss(config, clean, clean, truth * 1.5)[0])
     assert quiet > loud
+
+
+def test_what_is_left_in_pauses_counts_until_it_is_silent() -> None:
+    """Pauses are asked to fall, by the dB, to -40; a word is not asked for anything."""
+    config = losses.LossConfig(magnitude=0.0, complex=0.0, snr=0.0, silence=1.0)
+    size = losses._PAUSE_HOPS * 128
+    noise, voice = waves(1, 4 * size), waves(1, 4 * size, 1)
+
+    def left(clean: Any, *gains: float) -> list[float]:
+        return [
+            float(
+                losses.spectral_loss(
+                    config, clean + noise, clean, losses.stft(clean + g * noise)
+                )[0]
+            )
+            for g in gains
+        ]
+
+    alone = left(0.0 * voice, 1.0, 0.1, 0.01, 0.001, 0.0)
+    np.testing.assert_allclose(alone[:2], [0.0, -2.0], atol=0.05)
+    assert alone[1] - alone[2] == pytest.approx(1.7, abs=0.05)
+    assert alone[2] - alone[3] < 0.35 and alone[4] == pytest.approx(-4.0, abs=0.01)
+    assert max(map(abs, left(voice, 1.0, 0.1))) < 0.02
+    half = voice.copy()
+    half[:, 2 * size :] = 0.0
+    # Frames make a hop less than they are: the first part is cut, and left out.
+    paused = left(half, 1.0, 0.1)
+    assert paused[0] - paused[1] == pytest.approx(2.0 / 3.0, abs=0.1)
+    # A recording's own noise is the target, and is not asked to go.
+    own = losses.spectral_loss(config, noise, noise, losses.stft(noise))
+    assert float(own[0]) > -0.02
 
 
 def test_loss_does_not_depend_on_level() -> None:

@@ -16,7 +16,7 @@ NAMES = ("base", "filter", "pi", "best", "tutorial")
 """Of recipes: what `recipes.RECIPES` has, known without importing Keras."""
 
 _NET = "cell", "units", "layers", "taps", "filter_bins", "dropout", "bidirectional"
-_LOSS = "snr", "quality", "eaten"
+_LOSS = "snr", "quality", "eaten", "silence"
 
 
 @click.command()
@@ -61,6 +61,7 @@ _LOSS = "snr", "quality", "eaten"
 @click.option("--snr-mean", type=float, help="Mean of the mixtures' SNR in dB.")
 @click.option("--snr-weight", type=float, help="Weight of the SNR in the loss.")
 @click.option("--eaten-weight", type=float, help="More weight of lost speech.")
+@click.option("--silence-weight", type=float, help="Weight of noise left in pauses.")
 @click.option("--quality-weight", type=float, help="Weight of a point of PESQ.")
 @click.option("--half/--no-half", default=None, help="Multiply in 16 bits.")
 @click.option("--seed", type=int, help="Of initial values and mixtures; 1.")

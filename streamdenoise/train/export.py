@@ -49,9 +49,9 @@ def convert(
     steps
         Frames per call of ``steps``; 0 leaves that signature out.
     levelled
-        Give each output of a matrix a step size of its own when quantised. Not by the
-        converter's own way: tflite-runtime 2.14, the last one for 32-bit ARM, cannot
-        load that.
+        Give each output of a matrix a step size of its own when quantised, and round
+        so that errors cancel (`rounding`). Not by the converter's own way:
+        tflite-runtime 2.14, the last one for 32-bit ARM, cannot load that.
     high
         Net of a head for the band above 8 kHz, which goes into the same file; a net
         that is not causal has no place for one.
@@ -66,9 +66,9 @@ def convert(
     """
     keras, tf = backend()
     if quantised and levelled:
-        from streamdenoise.train import nets
+        from streamdenoise.train.rounding import rounded
 
-        net = nets.levelled(net)
+        net = rounded(net)
     archive = keras.export.ExportArchive()
     archive.track(net)
     keys = _add_endpoints(archive, net, steps, tf)

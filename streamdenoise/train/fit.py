@@ -39,6 +39,7 @@ _AVERAGE_EVERY = 4
 
 _SPECTRA = LossConfig(snr=0.0)
 _QUALITY = LossConfig(magnitude=0.0, complex=0.0, snr=0.0, quality=1.0)
+_SILENCE = LossConfig(magnitude=0.0, complex=0.0, snr=0.0, silence=1.0)
 """What validation measures, whatever a run's own loss is: rows can be compared."""
 
 LOG_COLUMNS = (
@@ -50,6 +51,7 @@ LOG_COLUMNS = (
     "gradient_norm",
     "valid_loss",
     "valid_quality",
+    "valid_silence",
     "valid_si_sdr",
     "valid_si_sdr_gain",
 )
@@ -252,21 +254,22 @@ class Run:
     def validate(self) -> tuple[float, ...]:
         """Return what `LOG_COLUMNS` ends with, on fixed mixtures, from zero states.
 
-        The error of spectra, what PESQ would say, SI-SDR, and its gain over the input.
+        The error of spectra, what PESQ would say, how much quieter pauses get (bels,
+        over the whole time), SI-SDR, and its gain over the input.
         """
         rows = []
         nets.set_half(self.net, False)
         for noisy, clean in self._mixtures:
             enhanced = self.net(stft(noisy))
-            loss, quality = (
+            loss, quality, left = (
                 np.asarray(spectral_loss(part, noisy, clean, enhanced))
-                for part in (_SPECTRA, _QUALITY)
+                for part in (_SPECTRA, _QUALITY, _SILENCE)
             )
             wave = np.asarray(istft(enhanced))
             size = wave.shape[1]
             after = _si_sdr(clean[:, :size], wave)
             before = _si_sdr(clean[:, :size], noisy[:, :size])
-            rows.append((loss, -quality, after, after - before))
+            rows.append((loss, -quality, -left, after, after - before))
         nets.set_half(self.net, self.config.half)
         return tuple(float(np.mean(column)) for column in zip(*rows, strict=True))
 

@@ -74,12 +74,22 @@ def columns_of(kernel: Any) -> NDArray[np.float32]:
     return scales
 
 
+Listener = Callable[[keras.layers.Layer, list[Any]], None]
+"""Receives a layer and what each of its `kernels` is multiplied by, ``[..., K]``."""
+
+
 class Dense(keras.layers.Dense):  # type: ignore[misc]
     """A dense layer whose columns can be brought to one size, as in `Recurrent`."""
 
     scales: NDArray[np.float32] | None = None
     half: bool = False
     """Whether products are rounded to 16 bits, as training may."""
+    listener: Listener | None = None
+
+    @property
+    def kernels(self) -> tuple[Any, ...]:
+        """The one matrix, as `Recurrent` has two."""
+        return (self.kernel,)
 
     def level(self) -> None:
         """Divide each column by its size, to be multiplied by after the product."""
@@ -87,6 +97,8 @@ class Dense(keras.layers.Dense):  # type: ignore[misc]
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Return the activated product."""
+        if self.listener is not None:
+            self.listener(self, [inputs])
         if self.half:
             return self.activation(half_product(inputs, self.kernel) + self.bias)
         if self.scales is None:
@@ -118,10 +130,14 @@ class Recurrent(keras.layers.Layer):  # type: ignore[misc]
     apart
         Whether each gate has a matrix of its own where it is exported: small enough
         ones stay float32 in a file of int8 weights.
+    listener
+        Called with what the kernels are multiplied by, where that is known: not while
+        a graph is made.
     """
 
     half: bool = False
     apart: bool = False
+    listener: Listener | None = None
 
     def __init__(
         self, cell: str, units: int, *, reverse: bool = False, **kwargs: Any
@@ -146,10 +162,13 @@ class Recurrent(keras.layers.Layer):  # type: ignore[misc]
         With int8 weights a matrix has one step size, that of its largest weight: this
         gives each column its own, in runtimes too that know no such thing.
         """
-        self.scales = (
-            columns_of(self.cell.kernel),
-            columns_of(self.cell.recurrent_kernel),
-        )
+        inner, outer = self.kernels
+        self.scales = columns_of(inner), columns_of(outer)
+
+    @property
+    def kernels(self) -> tuple[Any, ...]:
+        """The matrices of the input and of the state."""
+        return self.cell.kernel, self.cell.recurrent_kernel
 
     @property
     def state_names(self) -> tuple[str, ...]:
@@ -196,6 +215,9 @@ class Recurrent(keras.layers.Layer):  # type: ignore[misc]
 
             state, y = ops.scan(body, state, projected)
             y = y[0]
+        if self.listener is not None:
+            # The outputs are the states: one frame late, which moments do not hear.
+            self.listener(self, [x, y])
         if self.reverse:
             y = ops.flip(y, axis=0)
         return y, state

@@ -22,6 +22,15 @@ _SCALED = 0.05
 _HEARD = 0.05
 """Share of that power from which on a target counts as a voice."""
 
+_PAUSE_HOPS = 25
+"""Length of the parts in which a pause is looked for: 0.2 s."""
+
+_PAUSE = 1e-3
+"""Share of a part's noisy power from which on a target is no pause any more."""
+
+_SILENT = 1e-4
+"""Share of the noisy power that need not get any quieter: -40 dB."""
+
 SYNTHESIS_HOPS = 2
 """Length of the synthesis window of all nets: 16 ms."""
 
@@ -80,6 +89,8 @@ class LossConfig:
         annoys more than left-over noise.
     snr
         Weight of the signal-to-noise ratio in the time domain, in bels.
+    silence
+        Weight of the noise that is left where nobody speaks, in bels.
     quality
         Weight of a point of what PESQ-WB would say (`disturbance.quality`).
     floor
@@ -93,6 +104,7 @@ class LossConfig:
     complex: float = 30.0
     eaten: float = 0.5
     snr: float = 1.0
+    silence: float = 0.0
     quality: float = 0.0
     floor: float = 0.03
 
@@ -104,7 +116,8 @@ def spectral_loss(
 
     Compressed magnitude and complex error as in Braun and Tashev 2020 ("Data
     augmentation and loss normalization for deep noise suppression", section 3),
-    on sequences scaled to the same level, plus a time-domain ratio.
+    on sequences scaled to the same level, plus what the other weights ask for in the
+    time domain.
 
     Parameters
     ----------
@@ -128,14 +141,16 @@ def spectral_loss(
     each = scale[:, None, None]
     estimate = enhanced[..., 0] * each, enhanced[..., 1] * each
     spectral = _compressed_error(config, target, estimate)
-    if not config.snr and not config.quality:
+    if not (config.snr or config.silence or config.quality):
         return spectral
     wave = waveform(*estimate)
     part = slice(lead * GRID_HOP, lead * GRID_HOP + wave.shape[1])
-    truth = clean[:, part] * scale[:, None]
+    truth, heard = (x[:, part] * scale[:, None] for x in (clean, noisy))
     if config.quality:
-        left = config.floor * (noisy[:, part] * scale[:, None] - wave)
+        left = config.floor * (heard - wave)
         spectral = spectral - config.quality * quality(truth, wave + left)
+    if config.silence:
+        spectral = spectral + config.silence * _left_over(truth, heard, wave)
     return spectral + config.snr * _snr(truth, wave)
 
 
@@ -174,3 +189,21 @@ def _snr(target: Any, estimate: Any) -> Any:
     voice = signal / (signal + _HEARD * _SCALED**2)
     bels = (ops.log(error + floor) - ops.log(signal + 1e-5)) / float(np.log(10.0))
     return voice * bels
+
+
+def _left_over(target: Any, noisy: Any, estimate: Any) -> Any:
+    """Return the bels of noise that are left in pauses, over the whole time, ``[B]``.
+
+    A logarithm, or nothing would ask for the last 10 dB; of parts that have no voice
+    in them, so that no word pays for it; limited, so that it has enough at some time.
+    """
+    size = _PAUSE_HOPS * GRID_HOP
+    rest = target.shape[1] % size
+    voice, noise, error = (
+        ops.mean(ops.square(ops.reshape(x[:, rest:], (x.shape[0], -1, size))), axis=-1)
+        for x in (target, noisy, target - estimate)
+    )
+    tiny = 1e-9
+    pause = noise / (noise + voice / _PAUSE + tiny)
+    bels = ops.log(error + _SILENT * noise + tiny) - ops.log(noise + tiny)
+    return ops.mean(pause * bels, axis=-1) / float(np.log(10.0))
