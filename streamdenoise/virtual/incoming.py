@@ -30,7 +30,7 @@ from .parts import (
     slug_of,
     taken,
 )
-from .route import door
+from .route import bring, door
 from .second import WAITING, SecondLive
 
 __all__ = ["Incoming"]
@@ -190,7 +190,19 @@ class Incoming(Closing):
             before = pactl.server()
             keep_defaults(before, self._make())
             warn(f"the virtual loudspeaker '{self.description}' was gone; it is back")
+        self._listen()
         self._follow(warn)
+
+    def _listen(self) -> None:
+        """Bring the second live's ear back to the loudspeaker.
+
+        PipeWire moves a stream whose source has gone to another one, a microphone or
+        what the second live itself plays, and does not always bring it back.
+        """
+        if self._live is not None:
+            # Refused if the stream ends just then; a new one opens where it belongs.
+            with contextlib.suppress(pactl.RefusedError):
+                bring(source=f"{self.sink_name}.monitor", process=self._live.pid)
 
     def _follow(self, warn: Warn) -> None:
         """Go over to another real loudspeaker if the one in use stays away."""

@@ -34,20 +34,24 @@ _PROPERTIES: Final = "PIPEWIRE_ALSA"
 """Properties of the streams of PipeWire's ALSA device, which reads this."""
 
 
-def bring(sink: str | None = None, source: str | None = None) -> None:
-    """Move this process's streams where they are to go; others stay.
+def bring(
+    sink: str | None = None, source: str | None = None, process: int | None = None
+) -> None:
+    """Move a process's streams where they are to go; others stay.
 
     Parameters
     ----------
     sink, source
         Names; None: wherever it is.
+    process
+        Whose streams; None: this process's.
 
     Raises
     ------
     NoServerError, RefusedError
         If no server answers, or it has none of that name.
     """
-    process = os.getpid()
+    process = os.getpid() if process is None else process
     if sink is not None:
         _move("sink-inputs", "move-sink-input", sink, pactl.entries("sinks"), process)
     if source is not None:
