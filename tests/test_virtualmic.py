@@ -125,8 +125,9 @@ def test_a_microphone_is_made_once_and_removed_once(server: PulseServer) -> None
     listed = json.loads(run("list", "--json").stdout)["microphones"]
     assert listed == [made]
     assert "Denoised microphone" in run("list").stdout
-    assert json.loads(run("remove", "--json").stdout) == {"removed": [made["name"]]}
-    assert json.loads(run("remove", "--json").stdout) == {"removed": []}
+    removed = {"removed": [made["name"]], "running": []}
+    assert json.loads(run("remove", "--json").stdout) == removed
+    assert json.loads(run("remove", "--json").stdout) == removed | {"removed": []}
     names = {e.name for e in [*pactl.entries("sinks"), *pactl.entries("sources")]}
     assert names == {"room", "room.monitor", "ear", "ear.monitor"}
 
@@ -363,6 +364,61 @@ def test_live_after_a_crash(server: PulseServer, model_path: Path) -> None:
     assert find_all() == []
 
 
+def plays_into_it(process: subprocess.Popen[str]) -> bool:
+    """Whether what a process plays goes into the microphone, within some seconds."""
+    until = time.monotonic() + 15.0
+    while time.monotonic() < until:
+        sinks = [e.index for e in pactl.entries("sinks") if e.name.endswith("e.sink")]
+        streams = pactl.streams_of("sink-inputs", process.pid)
+        if streams and all(each.attached in sinks for each in streams):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def test_taken_away_while_it_plays_it_is_made_anew(
+    server: PulseServer, model_path: Path
+) -> None:
+    """What was meant for the call does not stay on the loudspeaker."""
+    process = start_live(server, model_path, 60)
+    try:
+        for _ in range(2):
+            assert plays_into_it(process)
+            find_all()[0].remove()
+            assert not any(e.name.endswith("e.sink") for e in pactl.entries("sinks"))
+        assert plays_into_it(process)
+        assert [(f.state, f.in_use) for f in find_all()] == [("live", True)]
+    finally:
+        process.terminate()
+        said = process.communicate()[1]
+    assert said.count("was gone; it is back") == 2
+    assert find_all() == []
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_remove_leaves_one_that_live_plays_into(
+    server: PulseServer, model_path: Path, kept: bool
+) -> None:
+    """It says which process has it, and what to type; the others are removed."""
+    VirtualMic.create("other", keep=True)
+    if kept:
+        VirtualMic.create(keep=True)
+    process = start_live(server, model_path, 60)
+    try:
+        done = run("remove", "--all", "--json")
+        assert isinstance(done.exception, DeviceError)
+        assert "streamdenoise ctl stop" in str(done.exception)
+        assert kept or f"process {process.pid}" in str(done.exception)
+        names = {"removed": ["other"], "running": ["streamdenoise"]}
+        assert json.loads(done.stdout) == names
+        assert plays_into_it(process)
+    finally:
+        process.terminate()
+        process.communicate()
+    assert run("remove").exit_code == 0
+    assert find_all() == []
+
+
 def test_it_comes_back(server: PulseServer) -> None:
     """Where the server has forgotten the microphone, a check makes it anew."""
     said: list[str] = []
@@ -443,9 +499,8 @@ def test_one_of_another_container_is_named_so(server: PulseServer) -> None:
             VirtualMic.create()
         assert "which runs" not in str(told.value)
         words = str(told.value).partition("type: streamdenoise virtual-mic ")[2].split()
-        assert json.loads(run(*words, "--json").stdout) == {
-            "removed": ["streamdenoise"]
-        }
+        removed = json.loads(run(*words, "--json").stdout)["removed"]
+        assert removed == ["streamdenoise"]
         assert find_all() == []
         VirtualMic.create().close()
 

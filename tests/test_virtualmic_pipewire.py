@@ -18,9 +18,21 @@ from streamdenoise.virtual.parts import find_all
 from tests.alike import share_heard
 from tests.pipewire import PipeWireServer, pipewire
 from tests.test_live_pulse import recording
-from tests.test_virtualmic import HOLD, RATE, ROOT, start, start_live
+from tests.test_virtualmic import (
+    HOLD,
+    RATE,
+    ROOT,
+    start,
+    start_live,
+    test_remove_leaves_one_that_live_plays_into,
+    test_taken_away_while_it_plays_it_is_made_anew,
+)
 
-__all__ = ["pipewire"]
+__all__ = [
+    "pipewire",
+    "test_remove_leaves_one_that_live_plays_into",
+    "test_taken_away_while_it_plays_it_is_made_anew",
+]
 
 
 @pytest.fixture

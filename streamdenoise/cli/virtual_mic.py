@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -13,9 +15,13 @@ from ..virtual.recipes import PLATFORMS, recipe, this_platform
 from .common import RATE, columns, json_option, print_json, say, write
 
 if TYPE_CHECKING:
+    from ..errors import DeviceError
     from ..virtual.parts import Found
 
 __all__ = ["virtual_mic"]
+
+_BACK_SECONDS: Final = 0.7
+"""Time in which a running live has noticed that its microphone is gone."""
 
 
 @click.group(short_help="A microphone for calls that carries the denoised sound.")
@@ -69,20 +75,43 @@ def create(name: str, rate: int | None, as_json: bool) -> None:
 def remove(name: str, everything: bool, as_json: bool) -> None:
     """Remove a microphone; nothing happens if there is none.
 
-    One that a running live plays into is removed as well.
+    One that belongs to a running live stays: it goes when that ends.
     """
     _need_linux()
     from ..virtual.parts import find_all, slug_of
 
     wanted = [f for f in find_all() if everything or f.name == slug_of(name)]
-    for found in wanted:
+    running = [f for f in wanted if f.in_use]
+    removed = [f for f in wanted if not f.in_use]
+    for found in removed:
         found.remove()
+    if removed:
+        # A live that plays into a kept one makes it anew at once.
+        time.sleep(_BACK_SECONDS)
+        there = {f.name for f in find_all()}
+        running += [f for f in removed if f.name in there]
+        removed = [f for f in removed if f.name not in there]
     if as_json:
-        print_json({"removed": [found.name for found in wanted]})
-    elif wanted:
-        say("removed: " + ", ".join(shown(found.name) for found in wanted))
-    else:
+        names = {"removed": removed, "running": running}
+        print_json({key: [f.name for f in each] for key, each in names.items()})
+    elif removed:
+        say("removed: " + ", ".join(shown(found.name) for found in removed))
+    elif not running:
         say("there is nothing to remove")
+    if running:
+        raise _in_use(running)
+
+
+def _in_use(found: Sequence[Found]) -> DeviceError:
+    from ..errors import DeviceError
+
+    names = ", ".join(shown(f.name) for f in found)
+    process = next((f.owner.pid for f in found if f.owner is not None), None)
+    which = "" if process is None else f" (process {process})"
+    return DeviceError(
+        f"a running live{which} plays into {names}, so it stays; end that first, with "
+        "Ctrl-C there or: streamdenoise ctl stop"
+    )
 
 
 @virtual_mic.command(name="list")

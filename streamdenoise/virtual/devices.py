@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
+from typing import Final
 
 from . import DEFAULT_NAME, route
 from .incoming import Incoming
 from .mic import VirtualMic
 from .pactl import NoServerError
+from .removals import Removals
 
 __all__ = ["VirtualDevices"]
+
+SECOND_LOOK: Final = 1.0
+"""Seconds until it is looked once more: servers move streams in their own time."""
 
 
 class VirtualDevices:
@@ -33,6 +39,9 @@ class VirtualDevices:
         self.incoming: Incoming | None = None
         self._warn = warn
         self._stack = contextlib.ExitStack()
+        self._removals: Removals | None = None
+        self._running = False
+        self._looks: list[float] = []
 
     def add_mic(self, name: str) -> str:
         """Make the microphone; return the output device to open, see `route`.
@@ -43,6 +52,7 @@ class VirtualDevices:
             If it cannot be made, or nothing leads to it.
         """
         self.mic = self._stack.enter_context(VirtualMic.create(name))
+        self._watch()
         return self.mic.route(self._warn)
 
     def add_incoming(self, name: str | None, words: Sequence[str]) -> None:
@@ -55,6 +65,11 @@ class VirtualDevices:
         """
         incoming = Incoming(DEFAULT_NAME if name is None else name, words)
         self.incoming = self._stack.enter_context(incoming)
+        self._watch()
+
+    def _watch(self) -> None:
+        if self._removals is None:
+            self._removals = self._stack.enter_context(Removals())
 
     def lines(self) -> list[str]:
         """Say what to choose in the call."""
@@ -77,6 +92,7 @@ class VirtualDevices:
         DeviceError
             If the server does not answer, or refuses.
         """
+        self._running = True
         if self.mic is not None:
             self.mic.check(self._warn)
         else:
@@ -92,6 +108,7 @@ class VirtualDevices:
         DeviceError
             If the server refuses; one that is not there yet is no error.
         """
+        self._running = False
         with contextlib.suppress(NoServerError):
             try:
                 if self.mic is not None:
@@ -101,9 +118,33 @@ class VirtualDevices:
                     self.incoming.restore(self._warn)
 
     def always(self) -> None:
-        """Look after the other direction; asks a server only while that waits."""
+        """Look after the other direction, and after devices that have gone.
+
+        Asks a server only while the other direction waits, and when one has gone.
+
+        Raises
+        ------
+        DeviceError
+            If the server refuses.
+        """
         if self.incoming is not None:
             self.incoming.check(self._warn)
+        if self._removals is not None and self._removals.seen():
+            now = time.monotonic()
+            self._looks = [now, now + SECOND_LOOK]
+        if self._looks and time.monotonic() >= self._looks[0]:
+            del self._looks[0]
+            if self._running:  # else `waiting` sees to it
+                self._mend()
+
+    def _mend(self) -> None:
+        with contextlib.suppress(NoServerError):
+            try:
+                if self.mic is not None:
+                    self.mic.mend(self._warn)
+            finally:
+                if self.incoming is not None:
+                    self.incoming.restore(self._warn)
 
     def __enter__(self) -> VirtualDevices:
         """Return itself."""

@@ -187,6 +187,21 @@ class VirtualMic(Closing):
         bring(self.sink_name, source)
         self._mend_input(warn)
 
+    def mend(self, warn: Warn = _silent) -> None:
+        """See that it is there and gets our sound, once a device has gone.
+
+        A sink that goes takes no stream with it: the server moves ours elsewhere, to a
+        loudspeaker most likely, and tells nobody.
+
+        Raises
+        ------
+        DeviceError
+            If no server answers, or it refuses.
+        """
+        self.restore(warn)
+        bring(self.sink_name)
+        self._mend_input(warn)
+
     def restore(self, warn: Warn = _silent) -> None:
         """Make it anew if it is gone: a server that was started again forgets it.
 

@@ -111,6 +111,11 @@ class Server:
     default_source: str
 
 
+def environment() -> dict[str, str]:
+    """Return the environment in which ``pactl`` speaks English."""
+    return {**os.environ, "LC_ALL": "C.UTF-8", "LANGUAGE": ""}
+
+
 def run(*words: str) -> str:
     """Call ``pactl`` and return what it prints.
 
@@ -126,14 +131,13 @@ def run(*words: str) -> str:
             "installed; type: sudo apt install pulseaudio-utils (Fedora: sudo dnf "
             "install pulseaudio-utils, Arch: sudo pacman -S libpulse)"
         )
-    env = {**os.environ, "LC_ALL": "C.UTF-8", "LANGUAGE": ""}
     try:
         done = subprocess.run(
             [program, *words],
             capture_output=True,
             text=True,
             errors="replace",
-            env=env,
+            env=environment(),
             stdin=subprocess.DEVNULL,
             timeout=_TIMEOUT,
         )

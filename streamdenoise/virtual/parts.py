@@ -78,6 +78,11 @@ class Found:
         return self.owner is not None and self.owner.gone
 
     @property
+    def in_use(self) -> bool:
+        """Whether a process of this machine that runs has made it."""
+        return self.owner is not None and not (self.owner.elsewhere or self.stale)
+
+    @property
     def state(self) -> str:
         """One of ``kept``, ``live``, ``left over``, ``broken``."""
         if self.stale:

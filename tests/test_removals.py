@@ -1,0 +1,79 @@
+"""Noticing that a device has gone: every time, at once, and nothing else."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+import streamdenoise.virtual.removals as removals_module
+from streamdenoise.virtual import pactl
+from streamdenoise.virtual.removals import Removals
+from tests.pulse import PulseServer, pulse
+
+__all__ = ["pulse"]
+
+
+@pytest.fixture
+def server(
+    pulse: PulseServer, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[PulseServer]:
+    """The private server, which this process asks too."""
+    for name in ("PULSE_SERVER", "PULSE_SINK", "PULSE_SOURCE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("HOME", "XDG_RUNTIME_DIR"):
+        monkeypatch.setenv(name, pulse.env[name])
+    yield pulse
+
+
+def seen(removals: Removals, seconds: float) -> bool:
+    """Ask again and again for a time, as a session does."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if removals.seen():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_a_sink_that_goes_is_noticed_once(server: PulseServer) -> None:
+    """Devices that come and streams that end are no reason to look."""
+    with Removals() as removals:
+        assert not seen(removals, 0.5)
+        server.add_sink("guest")
+        assert not seen(removals, 0.5)
+        server.remove_sink("guest")
+        assert seen(removals, 5.0)
+        seen(removals, 0.5)  # its monitor
+        pactl.run("set-sink-mute", "ear", "1")
+        pactl.run("set-sink-mute", "ear", "0")
+        assert not seen(removals, 0.5)
+    assert not removals.seen()
+
+
+def test_a_server_that_ended_is_looked_for_again(
+    server: PulseServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What went meanwhile nobody has told, so that is a reason to look."""
+    monkeypatch.setattr(removals_module, "PAUSE_SECONDS", 1.0)
+    with Removals() as removals:
+        assert not seen(removals, 0.5)
+        assert removals._process is not None
+        process = removals._process
+        process.kill()  # as when the server closes the connection
+        assert not seen(removals, 0.7)
+        assert process.returncode is not None
+        assert seen(removals, 5.0)
+        assert not seen(removals, 0.5)
+    assert removals._process is None
+    removals.close()
+
+
+def test_without_pactl_it_is_quiet(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Where nothing can be asked, nothing is seen, and nothing fails."""
+    monkeypatch.setenv("PATH", str(tmp_path_factory.mktemp("empty")))
+    with Removals() as removals:
+        assert not seen(removals, 0.1)
