@@ -10,7 +10,12 @@ import numpy as np
 import pytest
 
 from streamdenoise.errors import AudioFormatError
-from streamdenoise.eval.behaviour import after_waiting, behaviour, onsets
+from streamdenoise.eval.behaviour import (
+    after_waiting,
+    behaviour,
+    onsets,
+    pause_reduction,
+)
 from streamdenoise.eval.pairs import load_pairs
 from streamdenoise.eval.reportcard import System, bootstrap, evaluate, references
 
@@ -129,6 +134,7 @@ def test_behaviour_of_the_identity_is_perfect_and_useless(pairs: Path) -> None:
     assert figures["clean_si_sdr"] == 100 and figures["clean_pesq_wb"] > 4.6
     assert figures["onset_clean_db"] == pytest.approx(0, abs=1e-6)
     assert figures["noise_reduction_worst_db"] == pytest.approx(0, abs=1e-6)
+    assert figures["pause_reduction_db"] == pytest.approx(0, abs=1e-6)
     assert figures["level_pesq_spread"] < 0.02
     assert figures["waited_si_sdr_db"] == figures["waited_level_worst_db"] == 0
     assert figures["silence_peak"] == 0
@@ -146,6 +152,20 @@ def test_behaviour_shows_what_a_minute_of_noise_does(pairs: Path) -> None:
     assert found["waited_si_sdr_db"] == pytest.approx(0, abs=0.1)
 
 
+def test_only_pauses_count_as_pauses() -> None:
+    """What is done to words changes nothing of what pauses are said to lose."""
+    clean = words(0)
+    noisy = clean + 0.01 * np.random.default_rng(5).standard_normal(clean.size)
+    pair = noisy.astype(np.float32), clean
+    loud = np.convolve(np.abs(clean) > 0.0, np.ones(1200), "same") > 0.5
+
+    def gate(x: np.ndarray) -> np.ndarray:
+        return np.where(loud, 5.0 * x, 0.1 * x).astype(np.float32)
+
+    found = pause_reduction(gate, [pair])
+    assert found == pytest.approx(20, abs=0.5)
+
+
 def test_behaviour_shows_eaten_onsets_and_a_gate_that_lifts_silence(
     pairs: Path,
 ) -> None:
@@ -160,4 +180,5 @@ def test_behaviour_shows_eaten_onsets_and_a_gate_that_lifts_silence(
     figures = behaviour(dull, pairs)
     assert figures["onset_clean_db"] == pytest.approx(-40, abs=1)
     assert 19 < figures["noise_reduction_db"] < 26
+    assert 19 < figures["pause_reduction_db"] < 26
     assert figures["silence_peak"] == pytest.approx(1e-3, rel=0.01)

@@ -25,6 +25,9 @@ Enhance = Callable[[Audio], Audio]
 ONSET_SECONDS = 0.06
 """Length of what counts as the onset of a word."""
 
+PAUSE_MARGIN = 0.05
+"""Seconds around a frame that must be quiet as well for it to lie in a pause."""
+
 LEVELS_DBFS = (-50.0, -40.0, -26.0, -12.0, -3.0)
 """Peak levels at which the same noisy speech is enhanced."""
 
@@ -66,6 +69,7 @@ def behaviour(
           of words, enhanced over clean, of clean and of noisy input, medians;
         - ``noise_reduction_db``, ``noise_reduction_worst_db``: what noise alone drops
           by after its first second, mean and least;
+        - ``pause_reduction_db``: what noise drops by between words, mean;
         - ``level_pesq_spread``, ``level_pesq_worst``: largest difference of PESQ
           between input levels from -50 to -3 dBFS (peak), of the mean over eight
           clips from all over the set, and of the worst of them;
@@ -81,6 +85,7 @@ def behaviour(
     figures["onset_clean_db"] = onset_energy(enhance, [(c, c) for c in clean])
     figures["onset_noisy_db"] = onset_energy(enhance, pairs)
     figures |= noise_reduction(enhance, list(_noises(folder, limit)))
+    figures["pause_reduction_db"] = pause_reduction(enhance, pairs)
     figures |= level_spread(enhance, pairs[:: -(-len(pairs) // LEVEL_CLIPS)])
     figures |= after_waiting(enhance, pairs)
     silence = enhance(np.zeros(2 * GRID_RATE, np.float32))
@@ -132,6 +137,40 @@ def noise_reduction(enhance: Enhance, noises: list[Audio]) -> dict[str, float]:
     }
 
 
+def pause_reduction(enhance: Enhance, pairs: list[tuple[Audio, Audio]]) -> float:
+    """Return by how much noise drops where nobody speaks, in dB, mean over clips.
+
+    That is where 50 ms before and after are quiet as well.
+
+    Parameters
+    ----------
+    enhance
+        The denoiser.
+    pairs
+        Input and clean reference of each clip.
+    """
+    margin = round(PAUSE_MARGIN * GRID_RATE / GRID_HOP)
+    drops = []
+    for noisy, clean in pairs:
+        loud = np.convolve(~_quiet(clean), np.ones(2 * margin + 1), "same") > 0.5
+        before, after = (
+            metrics.power_frames(x, GRID_RATE).sum(axis=1)[~loud].sum()
+            for x in (noisy, enhance(noisy))
+        )
+        if before > _POWER_FLOOR:
+            drops.append(10 * np.log10(before / max(after, _POWER_FLOOR * 1e-6)))
+    if not drops:
+        raise AudioFormatError("this set has no noise between words to measure")
+    return float(np.mean(drops))
+
+
+def _quiet(clean: Audio) -> npt.NDArray[np.bool_]:
+    """Return for each frame whether it lies over 35 dB under the loudest."""
+    total = metrics.power_frames(clean, GRID_RATE).sum(axis=1)
+    quiet: npt.NDArray[np.bool_] = total < total.max(initial=0.0) * 10**-3.5
+    return quiet
+
+
 def after_waiting(
     enhance: Enhance, pairs: list[tuple[Audio, Audio]]
 ) -> dict[str, float]:
@@ -171,7 +210,7 @@ def onsets(clean: Audio) -> list[int]:
     """
     total = metrics.power_frames(clean, GRID_RATE).sum(axis=1)
     high = metrics.power_frames(clean, GRID_RATE, _SIBILANT_BAND).sum(axis=1)
-    quiet = total < total.max(initial=0.0) * 10**-3.5
+    quiet = _quiet(clean)
     pause, length = 13, _onset_frames()
     found = []
     for at in range(pause, total.size - length):
