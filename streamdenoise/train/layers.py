@@ -85,6 +85,7 @@ class Dense(keras.layers.Dense):  # type: ignore[misc]
     half: bool = False
     """Whether products are rounded to 16 bits, as training may."""
     listener: Listener | None = None
+    """As in `Recurrent`."""
 
     @property
     def kernels(self) -> tuple[Any, ...]:

@@ -14,7 +14,7 @@ _SHIPPED = FitConfig(
     parts=2,
     kept=0.5,
     mix=MixConfig(calm=0.2),
-    loss=LossConfig(snr=3.0, quality=4.0),
+    loss=LossConfig(eaten=1.0, snr=4.0, silence=2.0, quality=4.0),
 )
 
 RECIPES: dict[str, tuple[NetConfig, FitConfig]] = {

@@ -31,6 +31,7 @@ DAMPING = 0.01
 """Share of the mean power of all inputs that is added to each one's."""
 
 _ROWS, _SECONDS = 48, 4.0
+"""Sounds that layers are listened to with, and their length."""
 
 Matrix = NDArray[np.float64]
 
