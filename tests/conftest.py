@@ -18,8 +18,8 @@ TINY_STEPS = 8
 
 _NAMES = """
 bridge cli_live completion control ctlsocket defaults delays desk desktop_check devices
-doctor drift incoming incoming_pipewire keys live live_pulse live_terminal loopback
-outlet pi_notify recorder removals resample ring seek service session soak stopping
+doctor drift events incoming incoming_pipewire keys live live_pulse live_terminal
+loopback outlet pi_notify recorder resample ring seek service session soak stopping
 supervise view virtualmic virtualmic_browser virtualmic_pipewire
 """
 IN_TURN = frozenset(_NAMES.split())

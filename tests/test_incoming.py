@@ -223,11 +223,44 @@ def test_an_unplugged_loudspeaker_is_left_for_another(
         assert wait_for(moved, 30.0), said
         assert wait_for(lambda: state() == "running" and plays_on("ear"), 30.0)
         incoming.check(said.append)
+        told = [s for s in said if "is gone; the others are heard on" in s]
+        assert len(told) == 1
+        assert said[-1] == told[0]
+        headset.add_sink("headset")
+        incoming.restore(said.append)
+        assert wait_for(lambda: plays_on("headset"), 5.0)
+        assert "heard on" in said[-1] and said[-1].endswith("again")
     assert first is not None and not first.running
-    told = [s for s in said if "is gone; the others are heard on" in s]
-    assert len(told) == 1
-    assert said[-1] == told[0]
     assert find_all() == []
+
+
+def test_it_goes_back_to_the_headset(headset: PulseServer, model_path: Path) -> None:
+    """Where the server itself moves the stream nothing is started anew, nor asked for.
+
+    What was set while it ran stays, and each way is said once.
+    """
+    said: list[str] = []
+    words = ["--model", str(model_path), "--rate", str(RATE), "--latency", "0.06"]
+    with Incoming(arguments=words) as incoming:
+        assert wait_for(lambda: state() == "running" and plays_on("headset"), 30.0)
+        first = incoming._live
+        incoming.restore(said.append)
+        assert said == []
+        pactl.run("set-default-sink", "ear")
+        for _ in range(2):
+            headset.remove_sink("headset")
+            assert wait_for(lambda: plays_on("ear"), 10.0)
+            for _ in range(2):
+                incoming.restore(said.append)
+            assert not incoming._absence.noted
+            headset.add_sink("headset")
+            for _ in range(2):
+                incoming.restore(said.append)
+            assert wait_for(lambda: plays_on("headset"), 5.0)
+        assert incoming._live is first
+    assert len(said) == 4
+    assert all("is gone; the others are heard on" in s for s in said[::2])
+    assert all(s.endswith("again") for s in said[1::2])
 
 
 def test_a_loudspeaker_that_is_late_is_waited_for(

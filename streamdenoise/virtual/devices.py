@@ -9,10 +9,10 @@ from types import TracebackType
 from typing import Final
 
 from . import DEFAULT_NAME, route
+from .events import DeviceEvents
 from .incoming import Incoming
 from .mic import VirtualMic
 from .pactl import NoServerError
-from .removals import Removals
 
 __all__ = ["VirtualDevices"]
 
@@ -39,7 +39,7 @@ class VirtualDevices:
         self.incoming: Incoming | None = None
         self._warn = warn
         self._stack = contextlib.ExitStack()
-        self._removals: Removals | None = None
+        self._events: DeviceEvents | None = None
         self._running = False
         self._looks: list[float] = []
 
@@ -68,8 +68,8 @@ class VirtualDevices:
         self._watch()
 
     def _watch(self) -> None:
-        if self._removals is None:
-            self._removals = self._stack.enter_context(Removals())
+        if self._events is None:
+            self._events = self._stack.enter_context(DeviceEvents())
 
     def lines(self) -> list[str]:
         """Say what to choose in the call."""
@@ -118,9 +118,9 @@ class VirtualDevices:
                     self.incoming.restore(self._warn)
 
     def always(self) -> None:
-        """Look after the other direction, and after devices that have gone.
+        """Look after the other direction, and after devices that come and go.
 
-        Asks a server only while the other direction waits, and when one has gone.
+        Asks a server only while the other direction waits, and when one has.
 
         Raises
         ------
@@ -129,7 +129,7 @@ class VirtualDevices:
         """
         if self.incoming is not None:
             self.incoming.check(self._warn)
-        if self._removals is not None and self._removals.seen():
+        if self._events is not None and self._events.seen():
             now = time.monotonic()
             self._looks = [now, now + SECOND_LOOK]
         if self._looks and time.monotonic() >= self._looks[0]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from ..closing import Closing
@@ -102,6 +102,7 @@ class Incoming(Closing):
                 "the sound server has no loudspeaker to play the others' voices on; "
                 "connect one, and see: pactl list short sinks"
             )
+        self._home, self._away = real, False
         self._sink, self.output = real.name, real.description
         made = self._make()
         try:
@@ -175,8 +176,9 @@ class Incoming(Closing):
         """Mend what is gone: our loudspeaker, and the real one behind it.
 
         A server that was started again has forgotten ours: it is made anew, and the
-        second live waits for it. A real one that stays away has been unplugged: the
-        second live is started anew on the default one. Asks the server, so it is for
+        second live waits for it. A real one that stays away has been unplugged: unless
+        the server has moved the second live's stream to another one, that is started
+        anew on the default one. Asks the server, so it is for
         moments in which that may have happened, not for each look.
 
         Raises
@@ -205,22 +207,63 @@ class Incoming(Closing):
                 bring(source=f"{self.sink_name}.monitor", process=self._live.pid)
 
     def _follow(self, warn: Warn) -> None:
-        """Go over to another real loudspeaker if the one in use stays away."""
-        there = any(e.name == self._sink for e in pactl.entries("sinks"))
-        if not self._absence.lasts(there):
+        """See on which real loudspeaker the others are heard, and that it is one.
+
+        One that is unplugged is left, by the server's doing or by ours, and gone back
+        to when it is there again.
+        """
+        sinks = {entry.name: entry for entry in pactl.entries("sinks")}
+        if self._away and self._home.name in sinks:
+            self._go_home(sinks[self._home.name], warn)
+        if self._sink in sinks:
+            self._absence.forget()
             return
+        other = self._heard_on(sinks.values())
+        if other is not None:  # the server has moved the stream
+            self._absence.forget()
+            if not self._away:
+                self._away, self.output = True, other.description
+                warn(f"{self._gone}; the others are heard on '{self.output}' now")
+        elif self._absence.lasts(there=False):
+            self._go_elsewhere(warn)
+
+    @property
+    def _gone(self) -> str:
+        return f"the loudspeaker '{self._home.description}' is gone"
+
+    def _heard_on(self, sinks: Iterable[pactl.Entry]) -> pactl.Entry | None:
+        """Return the real loudspeaker that the second live plays on, if it does."""
+        assert self._live is not None
+        streams = pactl.streams_of("sink-inputs", self._live.pid)
+        places = {stream.attached for stream in streams}
+        return next((e for e in sinks if e.index in places and not is_ours(e)), None)
+
+    def _go_elsewhere(self, warn: Warn) -> None:
+        """Start the second live anew on another loudspeaker, where there is one."""
         real = _real_sink(pactl.server().default_sink)
         if real is None:
             return
-        gone = self.output
+        self._away = True
         self._sink, self.output = real.name, real.description
         self._absence.forget()
         self._end()
         self._start()
         warn(
-            f"the loudspeaker '{gone}' is gone; the others are heard on "
-            f"'{self.output}' now, with the settings of the start"
+            f"{self._gone}; the others are heard on '{self.output}' now, with the "
+            "settings of the start"
         )
+
+    def _go_home(self, home: pactl.Entry, warn: Warn) -> None:
+        """Go back to the loudspeaker of the start, which is there again."""
+        assert self._live is not None
+        moved = False
+        with contextlib.suppress(pactl.RefusedError):  # the stream ends just then
+            moved = bring(sink=home.name, process=self._live.pid)
+        # The server may have done it; or nothing plays yet, and there is another look.
+        if moved or self._heard_on([home]) is not None:
+            self._away = False
+            self._sink, self.output = home.name, home.description
+            warn(f"the others are heard on '{self.output}' again")
 
     def _end(self) -> None:
         live, self._live = self._live, None

@@ -36,7 +36,7 @@ _PROPERTIES: Final = "PIPEWIRE_ALSA"
 
 def bring(
     sink: str | None = None, source: str | None = None, process: int | None = None
-) -> None:
+) -> bool:
     """Move a process's streams where they are to go; others stay.
 
     Parameters
@@ -46,17 +46,25 @@ def bring(
     process
         Whose streams; None: this process's.
 
+    Returns
+    -------
+    bool
+        Whether any was elsewhere.
+
     Raises
     ------
     NoServerError, RefusedError
         If no server answers, or it has none of that name.
     """
     process = os.getpid() if process is None else process
+    moved = False
     if sink is not None:
-        _move("sink-inputs", "move-sink-input", sink, pactl.entries("sinks"), process)
+        sinks = pactl.entries("sinks")
+        moved = _move("sink-inputs", "move-sink-input", sink, sinks, process)
     if source is not None:
         sources = pactl.entries("sources")
-        _move("source-outputs", "move-source-output", source, sources, process)
+        moved |= _move("source-outputs", "move-source-output", source, sources, process)
+    return moved
 
 
 def _move(
@@ -65,11 +73,12 @@ def _move(
     target: str,
     targets: list[pactl.Entry],
     process: int,
-) -> None:
+) -> bool:
     there = {entry.index for entry in targets if entry.name == target}
-    for stream in pactl.streams_of(kind, process):
-        if stream.attached not in there:
-            pactl.run(word, str(stream.index), target)
+    away = [s for s in pactl.streams_of(kind, process) if s.attached not in there]
+    for stream in away:
+        pactl.run(word, str(stream.index), target)
+    return bool(away)
 
 
 def _wishes() -> tuple[str | None, str | None]:

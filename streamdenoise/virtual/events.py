@@ -1,4 +1,4 @@
-"""Noticing that a device has gone from the sound server, without asking it.
+"""Noticing that devices of the sound server come and go, without asking it.
 
 When a sink is removed, the server moves what plays into it to another one, and no
 program is told: what was meant for a call would come out of the loudspeaker. So the
@@ -17,17 +17,21 @@ from typing import Final
 from ..closing import Closing
 from .pactl import environment
 
-__all__ = ["Removals"]
+__all__ = ["DeviceEvents"]
 
 PAUSE_SECONDS: Final = 5.0
 """After the server's end, until it is looked for again."""
 
-_REMOVED: Final = b"'remove' on sink #", b"'remove' on source #"
+_EVENTS: Final = tuple(
+    f"'{what}' on {kind} #".encode()
+    for what in ("new", "remove")
+    for kind in ("sink", "source")
+)
 _LONGEST: Final = 65536
 
 
-class Removals(Closing):
-    """Says whether a sink or a source has gone; to be asked as often as one likes."""
+class DeviceEvents(Closing):
+    """Says whether a sink or source has come or gone; asked as often as one likes."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
@@ -36,7 +40,7 @@ class Removals(Closing):
         self._start()
 
     def seen(self) -> bool:
-        """Return whether one has gone since this was last asked; never waits.
+        """Return whether one has, since this was last asked; never waits.
 
         True as well if nobody could tell for a while.
         """
@@ -54,7 +58,7 @@ class Removals(Closing):
             self._again = time.monotonic() + PAUSE_SECONDS
             return False
         *lines, self._tail = (self._tail + new).split(b"\n")
-        return any(event in line for event in _REMOVED for line in lines)
+        return any(event in line for event in _EVENTS for line in lines)
 
     def _start(self) -> bool:
         program = shutil.which("pactl")

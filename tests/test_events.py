@@ -1,4 +1,4 @@
-"""Noticing that a device has gone: every time, at once, and nothing else."""
+"""Noticing that devices come and go: every time, at once, and nothing else."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-import streamdenoise.virtual.removals as removals_module
+import streamdenoise.virtual.events as events_module
 from streamdenoise.virtual import pactl
-from streamdenoise.virtual.removals import Removals
+from streamdenoise.virtual.events import DeviceEvents
 from tests.pulse import PulseServer, pulse
 
 __all__ = ["pulse"]
@@ -27,47 +27,48 @@ def server(
     yield pulse
 
 
-def seen(removals: Removals, seconds: float) -> bool:
+def seen(events: DeviceEvents, seconds: float) -> bool:
     """Ask again and again for a time, as a session does."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
-        if removals.seen():
+        if events.seen():
             return True
         time.sleep(0.02)
     return False
 
 
-def test_a_sink_that_goes_is_noticed_once(server: PulseServer) -> None:
-    """Devices that come and streams that end are no reason to look."""
-    with Removals() as removals:
-        assert not seen(removals, 0.5)
+def test_a_sink_that_comes_and_goes_is_noticed(server: PulseServer) -> None:
+    """Streams and volumes are no reason to look."""
+    with DeviceEvents() as events:
+        assert not seen(events, 0.5)
         server.add_sink("guest")
-        assert not seen(removals, 0.5)
+        assert seen(events, 5.0)
+        seen(events, 0.5)  # its monitor
         server.remove_sink("guest")
-        assert seen(removals, 5.0)
-        seen(removals, 0.5)  # its monitor
+        assert seen(events, 5.0)
+        seen(events, 0.5)
         pactl.run("set-sink-mute", "ear", "1")
         pactl.run("set-sink-mute", "ear", "0")
-        assert not seen(removals, 0.5)
-    assert not removals.seen()
+        assert not seen(events, 0.5)
+    assert not events.seen()
 
 
 def test_a_server_that_ended_is_looked_for_again(
     server: PulseServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What went meanwhile nobody has told, so that is a reason to look."""
-    monkeypatch.setattr(removals_module, "PAUSE_SECONDS", 1.0)
-    with Removals() as removals:
-        assert not seen(removals, 0.5)
-        assert removals._process is not None
-        process = removals._process
+    monkeypatch.setattr(events_module, "PAUSE_SECONDS", 1.0)
+    with DeviceEvents() as events:
+        assert not seen(events, 0.5)
+        assert events._process is not None
+        process = events._process
         process.kill()  # as when the server closes the connection
-        assert not seen(removals, 0.7)
+        assert not seen(events, 0.7)
         assert process.returncode is not None
-        assert seen(removals, 5.0)
-        assert not seen(removals, 0.5)
-    assert removals._process is None
-    removals.close()
+        assert seen(events, 5.0)
+        assert not seen(events, 0.5)
+    assert events._process is None
+    events.close()
 
 
 def test_without_pactl_it_is_quiet(
@@ -75,5 +76,5 @@ def test_without_pactl_it_is_quiet(
 ) -> None:
     """Where nothing can be asked, nothing is seen, and nothing fails."""
     monkeypatch.setenv("PATH", str(tmp_path_factory.mktemp("empty")))
-    with Removals() as removals:
-        assert not seen(removals, 0.1)
+    with DeviceEvents() as events:
+        assert not seen(events, 0.1)
