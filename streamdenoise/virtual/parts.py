@@ -78,11 +78,6 @@ class Found:
         return self.owner is not None and self.owner.gone
 
     @property
-    def in_use(self) -> bool:
-        """Whether a process of this machine that runs has made it."""
-        return self.owner is not None and not (self.owner.elsewhere or self.stale)
-
-    @property
     def state(self) -> str:
         """One of ``kept``, ``live``, ``left over``, ``broken``."""
         if self.stale:
@@ -90,6 +85,13 @@ class Found:
         if self.sink is None or (self.source is None and self.kind == "microphone"):
             return "broken"
         return "kept" if self.owner is None else "live"
+
+    @property
+    def in_use(self) -> bool:
+        """Whether it is whole, and of a process of this machine that runs."""
+        return (
+            self.state == "live" and self.owner is not None and not self.owner.elsewhere
+        )
 
     @property
     def description(self) -> str:
