@@ -256,11 +256,10 @@ class Incoming(Closing):
     def _go_home(self, home: pactl.Entry, warn: Warn) -> None:
         """Go back to the loudspeaker of the start, which is there again."""
         assert self._live is not None
-        moved = False
         with contextlib.suppress(pactl.RefusedError):  # the stream ends just then
-            moved = bring(sink=home.name, process=self._live.pid)
-        # The server may have done it; or nothing plays yet, and there is another look.
-        if moved or self._heard_on([home]) is not None:
+            bring(sink=home.name, process=self._live.pid)
+        # Servers take their time, or nothing plays yet: there will be another look.
+        if self._heard_on([home]) is not None:
             self._away = False
             self._sink, self.output = home.name, home.description
             warn(f"the others are heard on '{self.output}' again")
