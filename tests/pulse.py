@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +102,13 @@ class PulseServer:
         """Environment in which the default devices are these two."""
         return {**self.env, "PULSE_SOURCE": source, "PULSE_SINK": sink}
 
+    def use(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let this process ask this server too."""
+        for name in ("PULSE_SERVER", "PULSE_SINK", "PULSE_SOURCE"):
+            monkeypatch.delenv(name, raising=False)
+        for name in ("HOME", "XDG_RUNTIME_DIR"):
+            monkeypatch.setenv(name, self.env[name])
+
     def play(self, path: Path, sink: str) -> None:
         """Play a sound file into a sink, to its end."""
         subprocess.run(
@@ -157,6 +164,16 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 40.0) -> bool:
+    """Ask again and again whether something is so, until it is or time is over."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if condition():
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def need_pulse() -> None:

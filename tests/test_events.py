@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 import streamdenoise.virtual.events as events_module
 from streamdenoise.virtual import pactl
 from streamdenoise.virtual.events import DeviceEvents
-from tests.pulse import PulseServer, pulse
+from tests.pulse import PulseServer, pulse, wait_for
 
 __all__ = ["pulse"]
 
@@ -20,21 +19,13 @@ def server(
     pulse: PulseServer, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[PulseServer]:
     """The private server, which this process asks too."""
-    for name in ("PULSE_SERVER", "PULSE_SINK", "PULSE_SOURCE"):
-        monkeypatch.delenv(name, raising=False)
-    for name in ("HOME", "XDG_RUNTIME_DIR"):
-        monkeypatch.setenv(name, pulse.env[name])
+    pulse.use(monkeypatch)
     yield pulse
 
 
 def seen(events: DeviceEvents, seconds: float) -> bool:
     """Ask again and again for a time, as a session does."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if events.seen():
-            return True
-        time.sleep(0.02)
-    return False
+    return wait_for(events.seen, seconds)
 
 
 def test_a_sink_that_comes_and_goes_is_noticed(server: PulseServer) -> None:

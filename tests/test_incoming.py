@@ -28,7 +28,7 @@ from streamdenoise.virtual.owner import Owner
 from streamdenoise.virtual.parts import find_all, make_loudspeaker
 from streamdenoise.virtual.second import WAITING, SecondLive
 from tests.alike import share_heard
-from tests.pulse import PulseServer, pulse
+from tests.pulse import PulseServer, pulse, wait_for
 from tests.test_live_pulse import recording
 from tests.test_virtualmic import RATE, ROOT, run, server
 
@@ -41,15 +41,6 @@ incoming = Incoming(arguments=["--model", sys.argv[1]])
 print("made", incoming._live.pid, flush=True)
 time.sleep(60)
 """
-
-
-def wait_for(condition: object, seconds: float = 40.0) -> bool:
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if condition():  # type: ignore[operator]
-            return True
-        time.sleep(0.1)
-    return False
 
 
 def plays() -> bool:

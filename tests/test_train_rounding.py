@@ -85,7 +85,7 @@ def test_the_file_holds_these_very_steps(net: nets.SpectralNet) -> None:
         if detail["dtype"] == np.int8
     ]
     other = rounding.rounded(net)
-    for layer in rounding._matrix_layers(other):
+    for layer in nets.matrix_layers(other):
         for kernel in map(np.asarray, layer.kernels):
             if kernel.size < rounding.SMALL:
                 continue

@@ -27,7 +27,7 @@ from streamdenoise.virtual.mic import VirtualMic
 from streamdenoise.virtual.owner import Owner
 from streamdenoise.virtual.parts import find_all, make, remove_stale, slug_of
 from streamdenoise.virtual.recipes import PLATFORMS, recipe
-from tests.pulse import PulseServer, need_pulse, pulse
+from tests.pulse import PulseServer, need_pulse, pulse, wait_for
 from tests.test_live_pulse import furthest, place, recording
 
 __all__ = ["pulse"]
@@ -53,10 +53,7 @@ def server(
     pulse: PulseServer, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[PulseServer]:
     """The private server, used by this process too; left as it was found."""
-    for name in ("PULSE_SERVER", "PULSE_SINK", "PULSE_SOURCE"):
-        monkeypatch.delenv(name, raising=False)
-    for name in ("HOME", "XDG_RUNTIME_DIR"):
-        monkeypatch.setenv(name, pulse.env[name])
+    pulse.use(monkeypatch)
     sounddevice = pytest.importorskip("sounddevice")
     sounddevice._terminate()  # it lists devices once, and has done so without server
     sounddevice._initialize()
@@ -366,14 +363,13 @@ def test_live_after_a_crash(server: PulseServer, model_path: Path) -> None:
 
 def plays_into_it(process: subprocess.Popen[str]) -> bool:
     """Whether what a process plays goes into the microphone, within some seconds."""
-    until = time.monotonic() + 15.0
-    while time.monotonic() < until:
+
+    def now() -> bool:
         sinks = [e.index for e in pactl.entries("sinks") if e.name.endswith("e.sink")]
         streams = pactl.streams_of("sink-inputs", process.pid)
-        if streams and all(each.attached in sinks for each in streams):
-            return True
-        time.sleep(0.1)
-    return False
+        return bool(streams) and all(each.attached in sinks for each in streams)
+
+    return wait_for(now, 15.0)
 
 
 def test_taken_away_while_it_plays_it_is_made_anew(
@@ -535,27 +531,25 @@ def devices_of(server: PulseServer, kind: str) -> list[dict[str, Any]]:
 def runs(server: PulseServer, name: str) -> bool:
     """Wait until the session of this name plays: only then does it answer."""
     command = [sys.executable, "-m", "streamdenoise", "ctl", "--name", name, "status"]
-    until = time.monotonic() + 55
-    while time.monotonic() < until:
+
+    def answers() -> bool:
         done = subprocess.run(
             command, env=server.env, cwd=ROOT, capture_output=True, timeout=60
         )
-        if done.returncode == 0:
-            return True
-        time.sleep(0.1)
-    return False
+        return done.returncode == 0
+
+    return wait_for(answers, 55)
 
 
 def play_into(server: PulseServer, wanted: set[str]) -> bool:
     """Wait until something plays into each of these sinks."""
-    until = time.monotonic() + 30
-    while time.monotonic() < until:
+
+    def now() -> bool:
         names = {e["index"]: e["name"] for e in devices_of(server, "sinks")}
         streams = devices_of(server, "sink-inputs")
-        if wanted <= {names.get(stream["sink"], "") for stream in streams}:
-            return True
-        time.sleep(0.1)
-    return False
+        return wanted <= {names.get(stream["sink"], "") for stream in streams}
+
+    return wait_for(now, 30)
 
 
 def test_live_goes_on_after_the_server_was_started_again(

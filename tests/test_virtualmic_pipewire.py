@@ -40,10 +40,7 @@ def server(
     pipewire: PipeWireServer, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[PipeWireServer]:
     """The private server, used by this process too; left as it was found."""
-    for name in ("PULSE_SERVER", "PULSE_SINK", "PULSE_SOURCE"):
-        monkeypatch.delenv(name, raising=False)
-    for name in ("HOME", "XDG_RUNTIME_DIR"):
-        monkeypatch.setenv(name, pipewire.env[name])
+    pipewire.use(monkeypatch)
     yield pipewire
     for found in find_all():
         found.remove()

@@ -152,7 +152,8 @@ def pause_reduction(enhance: Enhance, pairs: list[tuple[Audio, Audio]]) -> float
     margin = round(PAUSE_MARGIN * GRID_RATE / GRID_HOP)
     drops = []
     for noisy, clean in pairs:
-        loud = np.convolve(~_quiet(clean), np.ones(2 * margin + 1), "same") > 0.5
+        total = metrics.power_frames(clean, GRID_RATE).sum(axis=1)
+        loud = np.convolve(~_quiet(total), np.ones(2 * margin + 1), "same") > 0.5
         before, after = (
             metrics.power_frames(x, GRID_RATE).sum(axis=1)[~loud].sum()
             for x in (noisy, enhance(noisy))
@@ -164,9 +165,8 @@ def pause_reduction(enhance: Enhance, pairs: list[tuple[Audio, Audio]]) -> float
     return float(np.mean(drops))
 
 
-def _quiet(clean: Audio) -> npt.NDArray[np.bool_]:
-    """Return for each frame whether it lies over 35 dB under the loudest."""
-    total = metrics.power_frames(clean, GRID_RATE).sum(axis=1)
+def _quiet(total: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Return for each frame's power whether it is over 35 dB under the loudest."""
     quiet: npt.NDArray[np.bool_] = total < total.max(initial=0.0) * 10**-3.5
     return quiet
 
@@ -210,7 +210,7 @@ def onsets(clean: Audio) -> list[int]:
     """
     total = metrics.power_frames(clean, GRID_RATE).sum(axis=1)
     high = metrics.power_frames(clean, GRID_RATE, _SIBILANT_BAND).sum(axis=1)
-    quiet = _quiet(clean)
+    quiet = _quiet(total)
     pause, length = 13, _onset_frames()
     found = []
     for at in range(pause, total.size - length):

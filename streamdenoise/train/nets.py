@@ -40,6 +40,7 @@ __all__ = [
     "load",
     "load_mean",
     "magnitude",
+    "matrix_layers",
     "mean_of",
     "save",
     "save_compact",
@@ -254,17 +255,20 @@ def levelled(net: SpectralNet) -> SpectralNet:
     output. On best-3 the error goes from -26.5 to -36 dB of the output.
     """
     other = _rebuilt(net, net.config)
-    for layer in other._flatten_layers():
-        if isinstance(layer, Dense | Recurrent):
-            layer.level()
+    for layer in matrix_layers(other):
+        layer.level()
     return other
 
 
 def set_half(net: SpectralNet, half: bool) -> None:
     """Have a net's products in training rounded to 16 bits, or not."""
-    for layer in net._flatten_layers():
-        if isinstance(layer, Dense | Recurrent):
-            layer.half = half
+    for layer in matrix_layers(net):
+        layer.half = half
+
+
+def matrix_layers(net: SpectralNet) -> list[Any]:
+    """Return the layers of a net that have matrices: each `Dense` and `Recurrent`."""
+    return [x for x in net._flatten_layers() if isinstance(x, Dense | Recurrent)]
 
 
 def _rebuilt(net: SpectralNet, config: NetConfig) -> SpectralNet:

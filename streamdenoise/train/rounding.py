@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from streamdenoise.constants import GRID_HOP, GRID_RATE
 from streamdenoise.train import nets
-from streamdenoise.train.layers import Dense, Recurrent
 from streamdenoise.train.losses import stft
 from streamdenoise.train.parity import speech_like
 
@@ -48,7 +47,7 @@ def rounded(net: nets.SpectralNet) -> nets.SpectralNet:
     """
     moments = moments_of(net, _sounds())
     other = nets.levelled(net)
-    for layer in _matrix_layers(other):
+    for layer in nets.matrix_layers(other):
         for kernel, moment in zip(layer.kernels, moments[layer.name], strict=True):
             if np.size(kernel) >= SMALL:
                 kernel.assign(rounded_matrix(np.asarray(kernel), moment))
@@ -80,7 +79,7 @@ def moments_of(net: nets.SpectralNet, sounds: Any) -> dict[str, list[Matrix]]:
         sums[layer.name] = [a + b for a, b in zip(old, new, strict=True)]
         counts[layer.name] = counts.get(layer.name, 0) + len(flat[0])
 
-    layers = _matrix_layers(net)
+    layers = nets.matrix_layers(net)
     for layer in layers:
         layer.listener = listener
     try:
@@ -135,7 +134,3 @@ def _sounds() -> NDArray[np.float32]:
         for seed in range(1, _ROWS + 1)
     ]
     return np.stack(rows)
-
-
-def _matrix_layers(net: nets.SpectralNet) -> list[Any]:
-    return [x for x in net._flatten_layers() if isinstance(x, Dense | Recurrent)]

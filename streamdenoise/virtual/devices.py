@@ -109,13 +109,7 @@ class VirtualDevices:
             If the server refuses; one that is not there yet is no error.
         """
         self._running = False
-        with contextlib.suppress(NoServerError):
-            try:
-                if self.mic is not None:
-                    self.mic.restore(self._warn)
-            finally:  # the others are not to suffer from it
-                if self.incoming is not None:
-                    self.incoming.restore(self._warn)
+        self._mend(VirtualMic.restore)
 
     def always(self) -> None:
         """Look after the other direction, and after devices that come and go.
@@ -135,14 +129,15 @@ class VirtualDevices:
         if self._looks and time.monotonic() >= self._looks[0]:
             del self._looks[0]
             if self._running:  # else `waiting` sees to it
-                self._mend()
+                self._mend(VirtualMic.mend)
 
-    def _mend(self) -> None:
+    def _mend(self, mend: Callable[[VirtualMic, Callable[[str], None]], None]) -> None:
+        """Mend both directions, the microphone as told."""
         with contextlib.suppress(NoServerError):
             try:
                 if self.mic is not None:
-                    self.mic.mend(self._warn)
-            finally:
+                    mend(self.mic, self._warn)
+            finally:  # the others are not to suffer from it
                 if self.incoming is not None:
                     self.incoming.restore(self._warn)
 

@@ -7,7 +7,6 @@ server's own list of events is read as it comes, from a program that waits for t
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import subprocess
@@ -87,8 +86,7 @@ class DeviceEvents(Closing):
         process, self._process = self._process, None
         if process is None:
             return
-        with contextlib.suppress(OSError):
-            process.kill()
+        process.kill()
         process.wait()
         if process.stdout is not None:
             process.stdout.close()

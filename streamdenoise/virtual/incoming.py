@@ -178,8 +178,8 @@ class Incoming(Closing):
         A server that was started again has forgotten ours: it is made anew, and the
         second live waits for it. A real one that stays away has been unplugged: unless
         the server has moved the second live's stream to another one, that is started
-        anew on the default one. Asks the server, so it is for
-        moments in which that may have happened, not for each look.
+        anew on the default one. Asks the server, so it is for moments in which that
+        may have happened, not for each look.
 
         Raises
         ------

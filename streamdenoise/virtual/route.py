@@ -36,7 +36,7 @@ _PROPERTIES: Final = "PIPEWIRE_ALSA"
 
 def bring(
     sink: str | None = None, source: str | None = None, process: int | None = None
-) -> bool:
+) -> None:
     """Move a process's streams where they are to go; others stay.
 
     Parameters
@@ -46,25 +46,17 @@ def bring(
     process
         Whose streams; None: this process's.
 
-    Returns
-    -------
-    bool
-        Whether any was elsewhere.
-
     Raises
     ------
     NoServerError, RefusedError
         If no server answers, or it has none of that name.
     """
     process = os.getpid() if process is None else process
-    moved = False
     if sink is not None:
-        sinks = pactl.entries("sinks")
-        moved = _move("sink-inputs", "move-sink-input", sink, sinks, process)
+        _move("sink-inputs", "move-sink-input", sink, pactl.entries("sinks"), process)
     if source is not None:
         sources = pactl.entries("sources")
-        moved |= _move("source-outputs", "move-source-output", source, sources, process)
-    return moved
+        _move("source-outputs", "move-source-output", source, sources, process)
 
 
 def _move(
@@ -73,12 +65,11 @@ def _move(
     target: str,
     targets: list[pactl.Entry],
     process: int,
-) -> bool:
+) -> None:
     there = {entry.index for entry in targets if entry.name == target}
-    away = [s for s in pactl.streams_of(kind, process) if s.attached not in there]
-    for stream in away:
-        pactl.run(word, str(stream.index), target)
-    return bool(away)
+    for stream in pactl.streams_of(kind, process):
+        if stream.attached not in there:
+            pactl.run(word, str(stream.index), target)
 
 
 def _wishes() -> tuple[str | None, str | None]:
