@@ -391,6 +391,23 @@ def test_taken_away_while_it_plays_it_is_made_anew(
     assert find_all() == []
 
 
+def test_a_stream_that_a_server_moves_late_is_brought_back(
+    server: PulseServer, model_path: Path
+) -> None:
+    """Some seconds after devices have come or gone it is still looked after."""
+    process = start_live(server, model_path, 60)
+    try:
+        assert plays_into_it(process)
+        with VirtualMic.create("other"):
+            time.sleep(2.5)
+            (stream,) = pactl.streams_of("sink-inputs", process.pid)
+            pactl.run("move-sink-input", str(stream.index), "room")
+            assert plays_into_it(process)
+    finally:
+        process.terminate()
+        process.communicate()
+
+
 @pytest.mark.parametrize("kept", [False, True])
 def test_remove_leaves_one_that_live_plays_into(
     server: PulseServer, model_path: Path, kept: bool

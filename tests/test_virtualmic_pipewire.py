@@ -24,12 +24,14 @@ from tests.test_virtualmic import (
     ROOT,
     start,
     start_live,
+    test_a_stream_that_a_server_moves_late_is_brought_back,
     test_remove_leaves_one_that_live_plays_into,
     test_taken_away_while_it_plays_it_is_made_anew,
 )
 
 __all__ = [
     "pipewire",
+    "test_a_stream_that_a_server_moves_late_is_brought_back",
     "test_remove_leaves_one_that_live_plays_into",
     "test_taken_away_while_it_plays_it_is_made_anew",
 ]

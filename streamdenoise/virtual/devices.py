@@ -12,12 +12,12 @@ from . import DEFAULT_NAME, route
 from .events import DeviceEvents
 from .incoming import Incoming
 from .mic import VirtualMic
-from .pactl import NoServerError
+from .pactl import NoServerError, RefusedError
 
 __all__ = ["VirtualDevices"]
 
-SECOND_LOOK: Final = 1.0
-"""Seconds until it is looked once more: servers move streams in their own time."""
+LOOKS: Final = (0.0, 1.0, 2.0, 4.0, 8.0)
+"""Seconds after a change at which is looked: servers move streams in their own time."""
 
 
 class VirtualDevices:
@@ -93,6 +93,7 @@ class VirtualDevices:
             If the server does not answer, or refuses.
         """
         self._running = True
+        self._look()
         if self.mic is not None:
             self.mic.check(self._warn)
         else:
@@ -114,22 +115,30 @@ class VirtualDevices:
     def always(self) -> None:
         """Look after the other direction, and after devices that come and go.
 
-        Asks a server only while the other direction waits, and when one has.
+        Asks a server only while the other direction waits, and for some seconds when
+        one has; what it refuses is tried again then.
 
         Raises
         ------
         DeviceError
-            If the server refuses.
+            If the server refuses to the end.
         """
         if self.incoming is not None:
             self.incoming.check(self._warn)
         if self._events is not None and self._events.seen():
-            now = time.monotonic()
-            self._looks = [now, now + SECOND_LOOK]
-        if self._looks and time.monotonic() >= self._looks[0]:
-            del self._looks[0]
-            if self._running:  # else `waiting` sees to it
+            self._look()
+        if not self._looks or time.monotonic() < self._looks[0]:
+            return
+        del self._looks[0]
+        if self._running:  # else `waiting` sees to it
+            # A sink that has just come may not take streams yet.
+            again = [RefusedError] if self._looks else []
+            with contextlib.suppress(*again):
                 self._mend(VirtualMic.mend)
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        self._looks = [now + seconds for seconds in LOOKS]
 
     def _mend(self, mend: Callable[[VirtualMic, Callable[[str], None]], None]) -> None:
         """Mend both directions, the microphone as told."""
