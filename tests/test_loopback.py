@@ -116,10 +116,11 @@ def test_the_reported_sum_is_the_measured_way(
 ) -> None:
     """On a null sink whose monitor is the input: equal within 5 ms.
 
-    An xrun moves the buffer in the middle of the measurement, so there are attempts.
+    An xrun moves the buffer in the middle of the measurement, so there are attempts;
+    beside other work many are needed, as `low` leaves no time to spare.
     """
     history = []
-    for _ in range(4):
+    for _ in range(12):
         options = LiveOptions(model=model_path, rate=48_000, latency=latency)
         result = measure_loop(options, repeats=3)
         bypass, active = result.trips

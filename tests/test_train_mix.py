@@ -16,7 +16,7 @@ from streamdenoise.train.data import (
     noise_weights,
     piece_weights,
 )
-from streamdenoise.train.mix import MixConfig, Mixer, active_level
+from streamdenoise.train.mix import MixConfig, Mixer, active_level, rms
 from streamdenoise.train.rooms import draw_room, early_part
 from tests.training import make_corpus
 
@@ -150,6 +150,31 @@ def test_rooms_begin_with_the_voice_and_their_early_part_ends() -> None:
         np.testing.assert_array_equal(early[:end], late[:end])
         assert np.all(np.abs(early[end:]) <= np.abs(late[end:]))
         assert not np.any(early[end + 80 :])
+
+
+def test_far_from_a_voice_the_room_is_louder_than_the_voice() -> None:
+    """What tells a neighbour's talk from the user's: hardly any direct sound."""
+
+    def direct_to_rest(distant: bool) -> list[float]:
+        rng = np.random.default_rng(1)
+        rooms = [draw_room(rng, distant=distant) for _ in range(20)]
+        return [-10.0 * np.log10(np.sum(room[1:] ** 2)) for room in rooms]
+
+    assert max(direct_to_rest(distant=True)) <= -5.0 + 1e-3
+    assert min(direct_to_rest(distant=False)) >= -3.0 - 1e-3
+
+
+@pytest.mark.parametrize("kind", ["babble", "distant", "synthetic"])
+def test_each_kind_of_noise_fills_the_sequence(pack: Pack, kind: str) -> None:
+    """Noise of every kind is there, finite, and differs from draw to draw."""
+    none = dict.fromkeys(("babble", "distant", "synthetic"), 0.0)
+    config = MixConfig(seconds=1.0, noise_only=1.0, clip=0.0, **{**none, kind: 1.0})
+    mixer = Mixer(pack, config, seed=4)
+    pairs = [mixer.pair(np.random.default_rng(seed)) for seed in range(3)]
+    for noisy, clean in pairs:
+        assert np.all(np.isfinite(noisy)) and rms(noisy) > 0.0
+        assert not np.any(clean)
+    assert not np.array_equal(pairs[0][0], pairs[1][0])
 
 
 def test_a_folder_without_a_pack_is_named(tmp_path) -> None:

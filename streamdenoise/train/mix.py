@@ -48,8 +48,9 @@ class MixConfig:
     voice, equalise, lowpass, room, clip
         Augmentations: other voice by resampling, random curve, band limit,
         reverberation, clipped input.
-    synthetic, babble, second
-        Kinds of noise: made from nothing, other speakers, a second recording.
+    synthetic, babble, distant, second
+        Kinds of noise: made from nothing, other speakers, one to three speakers far
+        from the microphone, a second recording.
     rumble
         Rumble under a noise; and, as often, a quiet one of its own in a recording
         without other noise, which then is part of the target.
@@ -71,6 +72,7 @@ class MixConfig:
     clip: float = 0.03
     synthetic: float = 0.3
     babble: float = 0.12
+    distant: float = 0.06
     second: float = 0.25
     rumble: float = 0.35
     calm: float = 0.0
@@ -260,7 +262,9 @@ class Mixer:
         kind = rng.random()
         if kind < c.babble:
             total += self._babble(rng)
-        elif kind < c.babble + c.synthetic:
+        elif kind < c.babble + c.distant:
+            total += self._distant(rng)
+        elif kind < c.babble + c.distant + c.synthetic:
             total += _unit(noises.synthetic(rng, n))
         else:
             total += self._recording(rng)
@@ -285,10 +289,7 @@ class Mixer:
 
     def _far(self, rng: Rng, sound: Audio) -> Audio:
         """Put a sound into a room."""
-        room, _ = self._room(rng)
-        size = _fast_size(sound.size + room.size)
-        spectrum = fft.rfft(sound, size) * fft.rfft(room, size)
-        return np.asarray(fft.irfft(spectrum, size)[: sound.size], np.float32)
+        return _convolved(sound, self._room(rng)[0])
 
     def _recording(self, rng: Rng) -> Audio:
         """Draw a recorded noise, strung together until the sequence is full."""
@@ -323,6 +324,22 @@ class Mixer:
         if rng.random() < 0.5:
             out = self._far(rng, out)
         return _unit(out)
+
+    def _distant(self, rng: Rng) -> Audio:
+        """Sum 1 to 3 speakers across the room, at a table behind or next door."""
+        out = np.zeros(self.samples, np.float32)
+        for _ in range(int(rng.integers(1, 4))):
+            voice = self._sentence(rng, self.samples)
+            far = _unit(_convolved(voice, draw_room(rng, distant=True)))
+            out += far * 10.0 ** (rng.uniform(-12.0, 0.0) / 20.0)
+        return _unit(out)
+
+
+def _convolved(sound: Audio, response: Audio) -> Audio:
+    """Return `sound` as heard through `response`, as long as before."""
+    size = _fast_size(sound.size + response.size)
+    spectrum = fft.rfft(sound, size) * fft.rfft(response, size)
+    return np.asarray(fft.irfft(spectrum, size)[: sound.size], np.float32)
 
 
 def _voice_of(row: dict[str, Any], place: int) -> str:

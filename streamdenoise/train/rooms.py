@@ -37,13 +37,22 @@ def early_part(response: Audio) -> tuple[Audio, int]:
     return early, direct
 
 
-def draw_room(rng: Rng) -> Audio:
+def draw_room(rng: Rng, *, distant: bool = False) -> Audio:
     """Draw a small room: direct sound, sparse early echoes, decaying dense tail.
 
     The decay time falls with frequency as air and furniture absorb, RT60 0.1 to
     0.9 s at low frequencies; the direct-to-reverberant ratio is -3 to 12 dB.
+
+    Parameters
+    ----------
+    rng
+        What everything is drawn from.
+    distant
+        Whether the sound comes from across a room or from the next one: RT60 from
+        0.3 s, and a direct-to-reverberant ratio of -18 to -5 dB.
     """
-    rt60 = float(rng.uniform(0.1, 0.9))
+    rt60 = float(rng.uniform(0.3 if distant else 0.1, 0.9))
+    ratio = (-18.0, -5.0) if distant else (-3.0, 12.0)
     samples = int(rt60 * GRID_RATE) // 256 * 256
     time = np.arange(samples) / GRID_RATE
     tail = np.zeros(samples)
@@ -58,6 +67,6 @@ def draw_room(rng: Rng) -> Audio:
         at = int(rng.uniform(0.001, 0.04) * GRID_RATE)
         if at < samples:
             tail[at] += rng.normal(0.0, 3.0) * 10.0 ** (-3.0 * at / GRID_RATE / rt60)
-    tail *= 10.0 ** (-rng.uniform(-3.0, 12.0) / 20.0) / np.sqrt(np.sum(tail**2) + 1e-9)
+    tail *= 10.0 ** (-rng.uniform(*ratio) / 20.0) / np.sqrt(np.sum(tail**2) + 1e-9)
     tail[0] = 1.0
     return tail.astype(np.float32)
