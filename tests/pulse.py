@@ -119,12 +119,17 @@ class PulseServer:
         )
 
     @contextlib.contextmanager
-    def recording(self, source: str, rate: int) -> Iterator[list[NDArray[np.float32]]]:
-        """Record a source in mono; the list holds the samples afterwards."""
+    def recording(
+        self, source: str, rate: int, channels: int = 1
+    ) -> Iterator[list[NDArray[np.float32]]]:
+        """Record a source; the list holds the samples afterwards.
+
+        One channel is a flat array, several are an array of (samples, channels).
+        """
         samples: list[NDArray[np.float32]] = []
         target = self._log.with_name(f"recording-{time.monotonic_ns()}.raw")
         command = ["parec", "--raw", f"--device={source}", "--format=float32le"]
-        command += ["--channels=1", f"--rate={rate}", "--latency-msec=50"]
+        command += [f"--channels={channels}", f"--rate={rate}", "--latency-msec=50"]
         with target.open("wb") as out:
             process = self._start(command, out)
             time.sleep(0.3)
@@ -132,7 +137,9 @@ class PulseServer:
                 yield samples
             finally:
                 _end(process)
-        samples.append(np.fromfile(target, np.float32))
+        found = np.fromfile(target, np.float32)
+        whole = found[: found.size // channels * channels]
+        samples.append(whole if channels == 1 else whole.reshape(-1, channels))
         target.unlink()
 
     def stop(self) -> None:

@@ -244,6 +244,16 @@ def test_a_mono_device_feeds_a_stereo_stream(rng: np.random.Generator) -> None:
     np.testing.assert_array_equal(y[128:, :1], by_file(x, 16_000)[:-128])
 
 
+def test_a_stereo_device_feeds_a_mono_stream_with_the_mean(
+    rng: np.random.Generator,
+) -> None:
+    """Neither side is lost, and together they are no louder than each."""
+    x = noisy(rng, 128 * 20, 2)
+    y = drive(make(), x, always(128), out_channels=1)
+    mean = x.mean(axis=1, keepdims=True, dtype=np.float32)
+    np.testing.assert_array_equal(y[128:], by_file(mean, 16_000)[:-128])
+
+
 def test_channels_that_the_device_lacks_are_silent(rng: np.random.Generator) -> None:
     """Two microphones stay two: neither is dropped, neither is heard thrice."""
     core = make(channels=4)

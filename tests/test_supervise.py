@@ -332,7 +332,7 @@ def test_attempts_in_vain_leave_nothing_behind(code: int) -> None:
     def attempt() -> None:
         rates = [48_000, 44_100]
         with contextlib.suppress(DeviceError):
-            open_streams(sound, card, card, rates, "low", 4, core_for)
+            open_streams(sound, card, card, rates, "low", (4, 2), core_for)
 
     with realtime():
         attempt()

@@ -141,6 +141,9 @@ def _name(ctx: click.Context, param: click.Parameter, value: str | None) -> str 
 )
 @link_option
 @click.option(
+    "--heard", type=CHANNELS, hidden=True, help="Open the input with so many."
+)
+@click.option(
     "--duration",
     type=float,
     metavar="S",
@@ -178,6 +181,7 @@ def live(
     rate: int | None,
     channels: int,
     link_channels: bool,
+    heard: int | None,
     duration: float | None,
     record: str | None,
     force: bool,
@@ -230,6 +234,8 @@ def live(
             rate=rate,
             channels=channels,
             link_channels=link_channels,
+            heard=heard,
+            played=2 if virtual_mic is None else 1,
             latency=latency,
             record=None if record is None else Path(record),
             force=force,

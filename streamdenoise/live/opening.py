@@ -100,7 +100,7 @@ def open_streams(
     sink: Device,
     rates: list[int],
     latency: float | str,
-    channels: int,
+    channels: tuple[int, int],
     core_for: Callable[[int], LiveStream],
 ) -> tuple[Streams, LiveStream]:
     """Open two devices at the first rate that both take.
@@ -116,7 +116,7 @@ def open_streams(
     latency
         Asked of each device: seconds, ``"low"`` or ``"high"``.
     channels
-        Denoised each by itself.
+        With which input and output are to open, if they can.
     core_for
         Gives the core for a rate; it is called once the devices have agreed, which
         does not mean that they open: then it is called for the next rate.
@@ -138,9 +138,11 @@ def open_streams(
         streams, what = Streams(source, sink, rate), ""
         try:
             counts = []
-            for device, kind in _ends(source, sink):
+            for (device, kind), wanted in zip(
+                _ends(source, sink), channels, strict=True
+            ):
                 what = f"the {kind} device {device.label}"
-                counts.append(_channels(sd, device, kind, rate, channels))
+                counts.append(_channels(sd, device, kind, rate, wanted))
             what = f"the pair {source.label} and {sink.label}"
             core = core_for(rate)
             _open(sd, streams, core, latency, counts[0], counts[1])
@@ -170,7 +172,6 @@ def _ends(source: Device, sink: Device) -> list[tuple[Device, Kind]]:
 def _channels(sd: Any, device: Device, kind: Kind, rate: int, wanted: int) -> int:
     """Return with how many channels a device opens at a rate in Hz."""
     most = device.channels(kind)
-    wanted = wanted if kind == "input" else 2
     first: Exception | None = None
     for channels in dict.fromkeys((min(wanted, most), min(2, most), 1, most)):
         error = refusal(sd, device, kind, rate, channels)

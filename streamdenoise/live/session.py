@@ -51,6 +51,10 @@ class LiveOptions:
         In Hz; None: what the devices prefer.
     channels, link_channels
         How many; denoised each by itself, or with one gain for all of them.
+    heard, played
+        Channels with which input and output open if they can; None: `channels`. Where
+        a stream and a device of a sound server differ in them, the server sums them up
+        in its own way: PipeWire makes stereo that becomes mono 3 dB louder.
     latency
         Asked of each device: seconds, ``"low"``, ``"high"``, or ``"auto"``: the
         shortest that runs without xruns for ten seconds.
@@ -68,6 +72,8 @@ class LiveOptions:
     rate: int | None = None
     channels: int = 1
     link_channels: bool = False
+    heard: int | None = None
+    played: int = 2
     latency: float | str = "auto"
     record: Path | None = None
     force: bool = False

@@ -390,10 +390,15 @@ class LiveStream:
         self.delays.heard(time)
 
     def _take(self, indata: NDArray[Any]) -> FloatArray:
-        """Copy the channels that are wanted out of PortAudio's memory."""
+        """Copy the channels that are wanted out of PortAudio's memory.
+
+        Of two that become one it is the mean, which never is louder than both.
+        """
         dirty = self._dirty[: len(indata)]
         have, wanted = indata.shape[1], dirty.shape[1]
-        if have == 1 or have >= wanted:
+        if (have, wanted) == (2, 1):
+            np.mean(indata, axis=1, keepdims=True, out=dirty)
+        elif have == 1 or have >= wanted:
             dirty[:] = indata[:, :wanted]  # mono goes to all
         else:
             dirty[:, :have] = indata

@@ -56,6 +56,14 @@ class Wishes(Protocol):
         """Denoised each by itself."""
 
     @property
+    def heard(self) -> int | None:
+        """Channels with which the input opens; None: as many."""
+
+    @property
+    def played(self) -> int:
+        """Channels with which the output opens."""
+
+    @property
     def latency(self) -> float | str:
         """Asked of each device."""
 
@@ -150,7 +158,7 @@ class Supervisor:
             sink,
             rates,
             self.seeker.setting,
-            wishes.channels,
+            (wishes.heard or wishes.channels, wishes.played),
             self._core_for,
         )
         self.openings += 1

@@ -118,7 +118,7 @@ class Incoming(Closing):
 
     def _start(self) -> None:
         words = ["live", "--no-view", "--input", self._door, "--output", self._door]
-        words += ["--name", self.control_name, *self._arguments]
+        words += ["--heard", "2", "--name", self.control_name, *self._arguments]
         env = {**self._env, "PULSE_SOURCE": f"{self.sink_name}.monitor"}
         env["PULSE_SINK"] = self._sink
         env["STREAMDENOISE_CONFIG"] = ""  # its flags are meant for the first live

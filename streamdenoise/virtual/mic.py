@@ -3,7 +3,7 @@
 ``live --virtual-mic`` does this::
 
     with VirtualMic.create() as mic:
-        options = LiveOptions(output=mic.route(warn))
+        options = LiveOptions(output=mic.route(warn), played=1)
         with LiveSession(options, warn=warn) as session:
             session.run(...)        # once it plays: mic.check(warn)
                                     # while it waits for devices: mic.restore(warn)

@@ -1,9 +1,9 @@
 """Virtual devices of ours on the sound server: their parts, and whose they are.
 
 A microphone is a null sink that live plays into, and a remapped source in front of its
-monitor, because browsers and call programs hide monitors. A loudspeaker is a null sink
-alone. All are mono, with the position set, and carry a name and an owner, so that what
-a killed process left is recognised.
+monitor, because browsers and call programs hide monitors; both are mono, with the
+position set. A loudspeaker is a null sink alone, and stereo, as what calls play. All
+carry a name and an owner, so that what a killed process left is recognised.
 """
 
 from __future__ import annotations
@@ -258,8 +258,8 @@ def make_loudspeaker(name: str, description: str, rate: int, owner: str) -> Foun
         f"sink_name={name}",
         f"rate={rate}",
         "format=float32le",
-        "channels=1",
-        "channel_map=mono",
+        "channels=2",
+        "channel_map=front-left,front-right",
         "sink_properties=" + pactl.quoted({**marks, "device.description": description}),
     )
     try:
