@@ -245,6 +245,7 @@ def live(
         stopping.at_worst(session.keep_recording, dear=True)
         try:
             with session:
+                virtual.attend(session.source, session.sink, session.hold)
                 say(_headline(session))
                 for line in virtual.lines():
                     say(f"live: {line}")

@@ -106,6 +106,8 @@ class Supervisor:
         How often devices were lost.
     openings
         How often devices were opened.
+    held
+        Why they are to stay closed, though they may open; empty if they need not.
 
     Raises
     ------
@@ -126,6 +128,7 @@ class Supervisor:
         self.state: State = "running"
         self.seeker = LatencySeeker(wishes.latency)
         self.losses = self.openings = 0
+        self.held = ""
         self._seen = (-1, -1)
         self._moved_at = self._lost_at = self._retry_at = self._looked_at = 0.0
         self._opened_at = self._asleep = 0.0
@@ -238,7 +241,11 @@ class Supervisor:
         )
         if moved:
             self._seen, self._moved_at = counts, now
-        if not self.streams.opened:
+        if self.held:
+            if self.streams.opened:
+                self._say_lost(self.held)
+                self._lose(now)
+        elif not self.streams.opened:
             if now >= self._retry_at:
                 self._try_again(now)
         elif slept:

@@ -125,6 +125,11 @@ class VirtualMic(Closing):
             raise taken(there)
         return cls(there, rate, there.owner is None)
 
+    @property
+    def chose_input(self) -> bool:
+        """Whether `route` had to choose the input, which is looked after here then."""
+        return self._chosen is not None
+
     # Playing into it ----------------------------------------------------------------
 
     def route(self, warn: Warn = _silent, sd: Any = None) -> str:
