@@ -107,6 +107,35 @@ def test_the_picture_has_what_a_person_asks_for() -> None:
         assert part in text, part
 
 
+@pytest.mark.parametrize("columns", [60, 80, 100])
+@pytest.mark.parametrize("long", [False, True])
+def test_all_parts_of_the_latency_fit(columns: int, long: bool) -> None:
+    """Each part and its number is there, and they add up to the sum, on any screen."""
+    parts = Latency(0.0019, 0.008, 0.008, 0.0248, 0.0222)
+    if long:
+        parts = Latency(0.5019, 0.024, 0.016, 1.2248, 0.5222)
+    scene = replace(
+        SCENE,
+        status=replace(USUAL, latency=parts.total),
+        latency=parts.parts(),
+    )
+    line = text_of(scene, columns - 1).split("\n")[5]
+    total, _, terms = line.partition(" ms = ")
+    names = [term.split()[-2][:3] for term in terms.split("+")]
+    assert names == ["in", "hop", "win", "buf", "out"]
+    numbers = [float(term.split()[-1]) for term in terms.split("+")]
+    assert sum(numbers) == pytest.approx(float(total.split()[-1]), abs=2.0)
+    assert ("device in 1.9 + hop" in line) == (columns == 100 and not long)
+
+
+@pytest.mark.parametrize("columns", [60, 70, 80])
+def test_help_and_quit_are_always_among_the_keys(columns: int) -> None:
+    """Where not all keys fit, none is cut, and the way to the rest is there."""
+    keys = text_of(SCENE, columns - 1).split("\n")[-1]
+    assert keys.startswith(" b bypass") and keys.rstrip().endswith("? help  q quit")
+    assert len(keys.rstrip()) < columns
+
+
 def test_the_picture_keeps_its_size_whatever_it_shows(
     rng: np.random.Generator,
 ) -> None:
@@ -209,7 +238,7 @@ def test_the_view_suits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
     assert isinstance(choose_view(), LineView)
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setattr("streamdenoise.control.view.terminal_size", lambda: (60, 24))
+    monkeypatch.setattr("streamdenoise.control.view.terminal_size", lambda: (59, 24))
     assert isinstance(choose_view(), LineView)
     monkeypatch.setattr("streamdenoise.control.view.terminal_size", lambda: (80, 8))
     assert isinstance(choose_view(), LineView)
