@@ -274,7 +274,8 @@ def test_plain_and_dumb_terminals_get_one_line(desk: Desk) -> None:
     for words, env in ((["--plain"], {}), ([], {"TERM": "dumb"})):
         live = desk.live(*words, env=env, start=r"\rin ")
         live.type("b")
-        live.wait_for("live: bypass on")
+        at = live.wait_for("live: bypass on")
+        live.wait_for(r"\rbypass  in ", start=at)
         live.type("q")
         assert live.end() == 0
         assert "\x1b" not in live.raw

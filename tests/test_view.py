@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from streamdenoise.control.line import meter_line
 from streamdenoise.control.panel import (
     HEIGHT,
     MAX_WIDTH,
@@ -29,7 +30,6 @@ from streamdenoise.control.view import (
     LineView,
     PanelView,
     choose_view,
-    meter_line,
 )
 from streamdenoise.live.session import Status
 from streamdenoise.live.stream import XRUN_KINDS, Latency
@@ -215,14 +215,39 @@ def test_switches_and_trouble_stand_out() -> None:
 
 
 def test_the_line_fits_a_terminal() -> None:
-    """One line of 80 characters, near the extremes as well."""
+    """All numbers in 80 columns, near the extremes as well."""
     line = meter_line(USUAL)
-    assert len(line) < 80
     assert "-23.4 dB" in line and "17.6 dB" in line and "1:15" in line
-    long = Status(359_999.0, -120.0, -120.0, 99.9, 12.0, dict.fromkeys(XRUN_KINDS, 999))
-    assert len(meter_line(long)) < 96
+    long = Status(35_999.0, -120.0, -120.0, 99.9, 12.0, dict.fromkeys(XRUN_KINDS, 99))
+    assert meter_line(long, width=79).endswith("load 1200%")
     waiting = meter_line(replace(USUAL, state="waiting for device"))
     assert waiting.startswith("waiting for device")
+
+
+@pytest.mark.parametrize("state", ["running", "waiting for device"])
+def test_a_narrow_line_has_whole_fields(state: Any) -> None:
+    """What is switched on comes first, and what does not fit is left out, not cut."""
+    status = replace(USUAL, muted=True, recording=Path("a.wav"), state=state)
+
+    def fields(width: int) -> list[str]:
+        line = meter_line(status, Settings(bypass=True), width)
+        assert len(line) <= width
+        return re.split(r"  (?=[a-z]|\d+:)", line) if line else []
+
+    whole = fields(1000)
+    assert whole[:3] == ["muted", "bypass", "rec"] and len(whole) > 4
+    for width in range(120):
+        found = fields(width)
+        assert found == whole[: len(found)]
+        assert found == whole or len("  ".join(whole[: len(found) + 1])) > width
+
+
+def test_the_line_at_forty_columns() -> None:
+    """Levels and xruns are there; what is removed shows by its name."""
+    some = {**NONE, "output underflow": 3}
+    status = replace(USUAL, level_in=-120.0, level_out=-120.0, xruns=some)
+    assert meter_line(status, Settings(), 39) == "in -120.0 dB  out -120.0 dB  xruns 3"
+    assert meter_line(status, Settings(removed=True), 39).startswith("removed  in")
 
 
 def test_the_view_suits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -271,6 +296,7 @@ def test_the_line_needs_no_escape_sequences(monkeypatch: pytest.MonkeyPatch) -> 
     """A dumb terminal can only go back to the beginning of its line."""
     monkeypatch.setattr(sys, "stderr", FakeTerminal())
     view = LineView()
+    view.attach(FakeSession(USUAL), True)  # type: ignore[arg-type]
     for status in (USUAL, replace(USUAL, state="waiting for device"), USUAL):
         view(status)
     view.note("bypass on")
