@@ -182,6 +182,18 @@ def test_the_picture_keeps_its_size_whatever_it_shows(
                 assert all(style in STYLES for _, style in line)
 
 
+def test_while_waiting_there_are_no_levels() -> None:
+    """The last ones would look as if sound came in; the room for them stays."""
+    waiting = replace(SCENE, status=replace(USUAL, state="waiting for device"))
+    lines = text_of(waiting).split("\n")
+    assert len(lines) == HEIGHT
+    for line, name in zip(lines[1:5], ("in", "out", "less", "load"), strict=True):
+        assert line.startswith(f" {name:<4}     --")
+        assert not re.search(r"[█▁▂▃▄▅▆▇\d]", line)
+    assert "latency 40.0 ms" in lines[5]
+    assert not re.search(r"\d dB|%", meter_line(waiting.status))
+
+
 def test_a_terminal_without_blocks_gets_ascii() -> None:
     """The picture can be drawn in any encoding."""
     assert text_of(SCENE, blocks=False).isascii()

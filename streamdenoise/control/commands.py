@@ -356,10 +356,13 @@ class Controls:
             parts.append("muted")
         if self.session.recording is not None:
             parts.append(f"recording to {shown(self.session.recording)}")
+        if status.state == "running":
+            parts += [
+                f"in {status.level_in:.1f} dB",
+                f"out {status.level_out:.1f} dB",
+                f"load {status.load:.0%}",
+            ]
         parts += [
-            f"in {status.level_in:.1f} dB",
-            f"out {status.level_out:.1f} dB",
-            f"load {status.load:.0%}",
             f"latency {1000 * status.latency:.0f} ms",
             f"xruns {status.xrun_count}",
         ]
@@ -373,9 +376,13 @@ class Controls:
 def status_dict(session: Session) -> dict[str, Any]:
     """Return status, settings and latency by parts of a session in plain types.
 
-    Times are in seconds, levels in dB below full scale.
+    Times are in seconds, levels in dB below full scale. While a device is waited for
+    there are no levels and no load: the last ones would look like sound.
     """
     known = asdict(session.status())
+    if known["state"] != "running":
+        known |= dict.fromkeys(("level_in", "level_out", "reduction", "load"))
+        known |= {"bands_in": (), "bands_out": ()}
     known["recording"] = _path_text(known["recording"])
     latency = session.latency()
     return {

@@ -165,7 +165,7 @@ def _head(scene: Scene, width: int, blocks: bool) -> list[Piece]:
 
 
 def _levels(scene: Scene, width: int, blocks: bool) -> list[list[Piece]]:
-    status, settings = scene.status, scene.settings
+    status, settings = _heard(scene.status), scene.settings
     count = max(len(status.bands_in), 1)
     each = 2 if width >= 44 + 2 * count else 1
     bar = min(width - 20 - each * count, 44)
@@ -174,25 +174,25 @@ def _levels(scene: Scene, width: int, blocks: bool) -> list[list[Piece]]:
     scale = _scale(each * count)
     return [
         [
-            (f" in   {status.level_in:6.1f} dB  ", ""),
+            (f" in   {_figure(status.level_in, '6.1f')} dB  ", ""),
             *_bar(share_in, bar, _loudness(status.level_in), blocks),
             ("  ", ""),
             *_bands(status.bands_in, each, "in", blocks),
         ],
         [
-            (f" out  {status.level_out:6.1f} dB  ", ""),
+            (f" out  {_figure(status.level_out, '6.1f')} dB  ", ""),
             *_bar(share_out, bar, "out", blocks),
             ("  ", ""),
             *_bands(status.bands_out, each, "out", blocks),
         ],
         [
-            (f" less {status.reduction:6.1f} dB  ", ""),
+            (f" less {_figure(status.reduction, '6.1f')} dB  ", ""),
             *_bar(status.reduction / 48.0, bar, "less", blocks),
             ("  ", ""),
             *_bands([_BAND_FLOOR + 2.0 * x for x in less], each, "less", blocks),
         ],
         [
-            (f" load {status.load:6.1%}     ", ""),
+            (f" load {_figure(status.load, '6.1%')}     ", ""),
             *_bar(status.load, bar, "bad" if status.load > 0.7 else "good", blocks),
             ("  ", ""),
             (scale, "dim"),
@@ -204,6 +204,26 @@ def _levels(scene: Scene, width: int, blocks: bool) -> list[list[Piece]]:
         ],
         _switches(status, settings, blocks),
     ]
+
+
+def _heard(status: Status) -> Status:
+    """Return a status without levels where none come in: the last ones are over."""
+    if status.state == "running":
+        return status
+    none = (math.nan,) * len(status.bands_in)
+    return replace(
+        status,
+        level_in=math.nan,
+        level_out=math.nan,
+        reduction=math.nan,
+        load=math.nan,
+        bands_in=none,
+        bands_out=none,
+    )
+
+
+def _figure(value: float, form: str) -> str:
+    return format(value, form) if math.isfinite(value) else "--".rjust(6)
 
 
 def _latency(scene: Scene, width: int) -> list[Piece]:
