@@ -283,6 +283,18 @@ def test_stop_ends_the_run(session: Any) -> None:
     assert len(ticks) == 1
 
 
+def test_off_says_where_a_recording_went(session: Any, tmp_path: Path) -> None:
+    """Where its name was taken meanwhile, the one that it got is told."""
+    controls, path = Controls(session, folder=tmp_path), tmp_path / "talk.wav"
+    controls.do(["record", str(tmp_path / "first.wav")])
+    assert controls.do(["record", "off"]) == f"recorded {tmp_path / 'first.wav'}"
+    controls.do(["record", str(path)])
+    path.write_bytes(b"of somebody else")
+    other = tmp_path / "talk-2.wav"
+    assert controls.do(["record", "off"]) == f"recorded {other}"
+    assert path.read_bytes() == b"of somebody else" and other.stat().st_size
+
+
 def test_off_says_why_a_recording_has_stopped(session: Any, tmp_path: Path) -> None:
     """It runs no more, so another may begin; `off` tells what became of it, once."""
     controls = Controls(session, folder=tmp_path)

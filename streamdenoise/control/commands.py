@@ -86,6 +86,9 @@ class Session(Protocol):
     def latency(self) -> Latency:
         """Return the latency by parts."""
 
+    def summary(self) -> dict[str, Any]:
+        """Return all that is known of the session in plain types."""
+
     def stop(self) -> None:
         """Ask the session to end."""
 
@@ -294,7 +297,7 @@ class Controls:
             session.record(None)  # of one that stopped by itself this raises why
             if running is None:
                 return "nothing is being recorded"
-            return f"recorded {shown(running)}"
+            return f"recorded {self._made(running)}"
         if running is not None:
             raise StreamDenoiseError(
                 f"a recording to {shown(running)} runs already; end it first with: "
@@ -313,6 +316,12 @@ class Controls:
             )
         session.record(path)
         return f"recording to {shown(path)}"
+
+    def _made(self, meant: Path) -> str:
+        """Return the file of a recording that is over: its name may have been taken."""
+        recorded = self.session.summary()["recorded"] or {}
+        files: list[str] = recorded.get("files", [])
+        return shown(meant if str(meant) in files or not files else files[-1])
 
     def _new_name(self) -> Path:
         folder: Path | None = None
