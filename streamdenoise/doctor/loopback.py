@@ -281,9 +281,9 @@ def measure_loop(
 
 
 def _interrupted(names: tuple[str, str]) -> str:
-    source, sink = names
+    what = " or ".join(dict.fromkeys(names))
     return (
-        f"{source} or {sink} went away or was opened again during the measurement, "
+        f"{what} went away or was opened again during the measurement, "
         "which says nothing then; see that it stays plugged in and nothing else takes "
         "it, and measure again with: streamdenoise doctor --loop"
     )
