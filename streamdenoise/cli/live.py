@@ -349,7 +349,8 @@ def summary_lines(summary: dict[str, Any]) -> list[str]:
             "the delay stayed short"
         )
     if summary.get("losses"):
-        lines.append(f"devices  went away {summary['losses']} times")
+        often = f"{summary['losses']} times" if summary["losses"] > 1 else "once"
+        lines.append(f"lost     a device went away {often}")
     step = summary["step"]
     if step is not None and step["count"]:
         lines.append(

@@ -188,7 +188,7 @@ class Supervisor:
     @property
     def pair(self) -> str:
         """Both devices, for a sentence."""
-        return f"{self.source.label} or {self.sink.label}"
+        return " or ".join(dict.fromkeys((self.source.label, self.sink.label)))
 
     def start(self) -> None:
         """Start the devices that were opened.
