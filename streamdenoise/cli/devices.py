@@ -68,13 +68,12 @@ def _print(found: list[Device]) -> None:
 
 
 def _served_row(device: Device) -> list[str]:
-    port = device.port
-    more = (
-        f" ({port})" if port and port.casefold() not in device.name.casefold() else ""
-    )
+    name = device.name
+    if device.port.casefold() not in name.casefold():
+        name += f" ({device.port})"
     return [
         _marks(device),
-        shown(device.name + more),
+        shown(name),
         shown(device.server_name),
         str(device.inputs or "-"),
         str(device.outputs or "-"),

@@ -18,6 +18,7 @@ from .naming import has_words, listed, meant, near, words_of
 from .portaudio import load_sounddevice, quiet_stderr
 
 Kind = Literal["input", "output"]
+Form = Literal["", "loudspeaker", "headphones", "monitor", "virtual"]
 
 COMMON_RATES: Final = (
     48_000,
@@ -37,11 +38,6 @@ SOUND_SERVERS: Final = ("pulse", "pipewire", "default", "sysdefault")
 """ALSA names behind which a sound server or a plugin stands, not a card."""
 
 _ONE_CLOCK_APIS: Final = ("JACK Audio Connection Kit", "ASIO")
-
-Form = Literal["", "loudspeaker", "headphones", "monitor", "virtual"]
-_SPEAKER_WORDS: Final = ("speaker", "lautsprecher", "haut-parleur", "altavo")
-_BUILT_IN_WORDS: Final = ("built-in", "builtin", "internal", "macbook", "laptop")
-_HEAD_WORDS: Final = ("headphone", "headset", "earphone", "airpods", "buds", "kopfh")
 
 
 @dataclass(frozen=True)
@@ -105,8 +101,9 @@ class Device:
     @property
     def known_as(self) -> str:
         """All in which the words that name it are looked for, in lower case."""
-        parts = (self.name, self.host_api, self.server_name, self.port)
-        return " ".join(parts).casefold()
+        # "Audio" is a part of many names, and is not to find all of PulseAudio's.
+        api = () if self.server_name else (self.host_api,)
+        return " ".join((self.name, self.server_name, self.port, *api)).casefold()
 
     @property
     def is_monitor(self) -> bool:
@@ -312,7 +309,8 @@ def _unknown(
 ) -> str:
     """Say that nothing has this name, and what is nearest."""
     words = words_of(text)
-    for device in devices:
+    # A virtual microphone before what its sink plays.
+    for device in sorted(devices, key=lambda d: d.server_name.endswith(".monitor")):
         if not device.channels(kind) or not has_words(device, words):
             continue
         if device.form == "virtual":
@@ -398,29 +396,3 @@ def same_device(one: Device, other: Device) -> bool:
     """Whether two entries, of lists made at different times, are one device."""
     first, second = ((d.name, d.host_api, d.server_name) for d in (one, other))
     return first == second
-
-
-def loudspeaker_advice(source: Device, sink: Device) -> str | None:
-    """Return a sentence if the output is a loudspeaker that the microphone hears.
-
-    A sound server knows what most devices are; elsewhere names are all that there is
-    to go by.
-    """
-    source, sink = source.real("input"), sink.real("output")
-    if source.is_monitor or not _is_loudspeaker(source, sink):
-        return None
-    return (
-        f"{sink.label} looks like a loudspeaker beside the microphone, which would "
-        "hear itself and howl: wear headphones, or choose another device with --output"
-    )
-
-
-def _is_loudspeaker(source: Device, sink: Device) -> bool:
-    into, out = source.name.casefold(), sink.name.casefold()
-    for device, name in ((source, into), (sink, out)):
-        if device.form == "headphones" or any(word in name for word in _HEAD_WORDS):
-            return False
-    if sink.form or sink.port:
-        return sink.form == "loudspeaker"
-    built_in = all(any(w in name for w in _BUILT_IN_WORDS) for name in (into, out))
-    return built_in or any(word in out for word in _SPEAKER_WORDS)

@@ -26,7 +26,7 @@ def words_of(text: str) -> list[str]:
 
 def has_words(device: Device, words: Sequence[str]) -> bool:
     """Whether all the words occur in what is known of a device."""
-    return all(word in device.known_as for word in words)
+    return all(word in device.known_as or _is_api(word, device) for word in words)
 
 
 def meant(text: str, kind: Kind, usable: Sequence[Device]) -> list[Device]:
@@ -58,7 +58,10 @@ def meant(text: str, kind: Kind, usable: Sequence[Device]) -> list[Device]:
         return theirs
     # What JACK and others list, no server holds; and the name of the server alone
     # leads to its door.
-    others = any(d.host_api != "ALSA" for d in ours)
+    others = all(
+        d.host_api != "ALSA" and all(w in d.name.casefold() for w in words)
+        for d in ours
+    )
     return ours if others or _only_api(words, theirs[0]) else theirs
 
 
@@ -94,9 +97,15 @@ def _api_word(device: Device) -> str:
     return device.host_api.casefold().split()[0]
 
 
+def _is_api(word: str, device: Device) -> bool:
+    """Whether a word names the host API; a server is named by the whole of it."""
+    api = device.host_api.casefold()
+    return word in ((api, api.removesuffix("audio")) if device.server_name else api)
+
+
 def _only_api(words: Sequence[str], device: Device) -> bool:
     """Whether the words name the host API and nothing else."""
-    return all(word in device.host_api.casefold() for word in words)
+    return all(_is_api(word, device) for word in words)
 
 
 def _best_api(found: Sequence[Device]) -> list[Device]:
@@ -137,10 +146,12 @@ def near(words: Sequence[str], usable: Sequence[Device]) -> list[Device]:
 
 
 def listed(devices: Sequence[Device], most: int = 8) -> str:
-    """Return devices as a part of a sentence; of two of one name, the server's name."""
+    """Return devices as a part of a sentence; two of one name by the server's."""
     labels = [d.label for d in devices]
     said = [
-        d.server_name if d.server_name and labels.count(d.label) > 1 else d.label
+        f"{d.name} ({d.server_name})"
+        if d.server_name and labels.count(d.label) > 1
+        else d.label
         for d in devices
     ]
     text = ", ".join(said[:most])

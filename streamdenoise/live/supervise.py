@@ -16,8 +16,8 @@ from .devices import (
     candidate_rates,
     find_device,
     list_devices,
-    loudspeaker_advice,
 )
+from .howling import loudspeaker_advice
 from .opening import Streams, open_streams
 from .portaudio import INVALID_DEVICE, error_code, explain, reinitialise
 from .seek import LatencySeeker
