@@ -23,6 +23,7 @@ __all__ = ["pulse"]
 
 ROOT = Path(__file__).parent.parent
 SPEAKERS, MICROPHONE = "Built-in_Audio_Speakers", "Built-in_Internal_Microphone"
+HEAD = "USB_Headphones"
 
 
 @pytest.fixture
@@ -154,7 +155,7 @@ def test_they_are_listed(server: PulseServer) -> None:
     assert rows["imic"]["kind"] == "source" and rows["spk"]["kind"] == "sink"
     assert rows["imic"]["index"] is None
     lines = [line.split() for line in said().splitlines()]
-    assert ["o", "USB_Headphones", "head", "-", "2", "48000"] in lines
+    assert ["o", HEAD, "head", "-", "2", "48000"] in lines
     assert [SPEAKERS, "spk", "-", "2", "48000"] in lines
 
 
