@@ -15,7 +15,7 @@ import pytest
 
 from streamdenoise.live.devices import Device, list_devices
 from streamdenoise.virtual import pactl
-from streamdenoise.virtual.named import Places
+from streamdenoise.virtual.named import Chosen
 from streamdenoise.virtual.parts import find_all
 from tests.pulse import PulseServer, pulse, wait_for
 
@@ -212,8 +212,8 @@ def test_the_environment_is_put_back(
 ) -> None:
     """What a name sets ends with the session, and what was there before is back."""
     monkeypatch.setenv("PULSE_SINK", "ear")
-    with Places() as places:
-        places.name("internal", "speakers")
+    with Chosen() as chosen:
+        chosen.name("internal", "speakers")
         assert os.environ["PULSE_SOURCE"] == "imic"
         assert os.environ["PULSE_SINK"] == "spk"
     assert "PULSE_SOURCE" not in os.environ

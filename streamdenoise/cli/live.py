@@ -217,11 +217,11 @@ def live(
         from ..live.session import LiveOptions, LiveSession
         from ..virtual import route
         from ..virtual.devices import VirtualDevices
-        from ..virtual.named import Places
+        from ..virtual.named import Chosen
 
         view = choose_view(plain=plain, none=no_view)
         # Before a virtual microphone looks from where it could hear itself.
-        stack.enter_context(Places()).name(source, sink)
+        stack.enter_context(Chosen()).name(source, sink)
         virtual = stack.enter_context(VirtualDevices(view.sentence))
         stopping.at_worst(virtual.close)
         if also_incoming:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from ..errors import DeviceError, StreamDenoiseError
-from ..virtual.named import Places
+from ..virtual.named import Chosen
 from .again import AwayError, find_again
 from .defaults import DefaultWatcher, watcher_for
 from .devices import (
@@ -137,7 +137,7 @@ class Supervisor:
         self._reason = ""
         self._told: set[str] = set()
         self._watcher: DefaultWatcher | None = None
-        self._places = Places()
+        self._chosen = Chosen()
         devices = self._known = list_devices(sd)
         self.source = find_device(wishes.input, "input", devices)
         self.sink = find_device(wishes.output, "output", devices)
@@ -157,8 +157,8 @@ class Supervisor:
         self, source: Device, sink: Device, rates: list[int]
     ) -> tuple[Streams, LiveStream]:
         wishes = self._wishes
-        self._places.go(source, "input")
-        self._places.go(sink, "output")
+        self._chosen.go(source, "input")
+        self._chosen.go(sink, "output")
         streams, core = open_streams(
             self._sd,
             source,
@@ -212,7 +212,7 @@ class Supervisor:
     def close(self) -> None:
         """Close all for good; may be called twice."""
         self._shut()
-        self._places.close()
+        self._chosen.close()
         watcher, self._watcher = self._watcher, None
         if watcher is not None:
             watcher.close()

@@ -18,7 +18,7 @@ from . import pactl
 from .parts import is_ours
 from .route import SINK_VARIABLE, SOURCE_VARIABLE, door
 
-__all__ = ["Places", "with_served"]
+__all__ = ["Chosen", "with_served"]
 
 _DOORS: Final = ("pulse", "pipewire", "default")
 _VARIABLES: Final[dict[Kind, str]] = {
@@ -128,7 +128,7 @@ def _form(entry: pactl.Entry, kind: Kind) -> Form:
     return "loudspeaker" if form in _SPEAKER_FORMS and not cable else ""
 
 
-class Places(Closing):
+class Chosen(Closing):
     """Where this process's streams go, kept in its environment until `close`."""
 
     def __init__(self) -> None:
