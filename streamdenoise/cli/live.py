@@ -200,7 +200,7 @@ def live(
     streamdenoise live                        default devices (wear headphones)
     streamdenoise live --virtual-mic          a microphone for your call
     streamdenoise live --strength 12          keep a quiet, natural background
-    streamdenoise live --input usb --output pulse
+    streamdenoise live --input usb --output headphones
     streamdenoise live --record talk.wav --duration 60
     """  # noqa: D301
     sink, virtual_mic = _one_output(ctx, sink, virtual_mic)
