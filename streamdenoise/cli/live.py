@@ -200,7 +200,7 @@ def live(
     streamdenoise live                        default devices (wear headphones)
     streamdenoise live --virtual-mic          a microphone for your call
     streamdenoise live --strength 12          keep a quiet, natural background
-    streamdenoise live --input usb --output pulse
+    streamdenoise live --input usb --output headphones
     streamdenoise live --record talk.wav --duration 60
     """  # noqa: D301
     sink, virtual_mic = _one_output(ctx, sink, virtual_mic)
@@ -217,8 +217,11 @@ def live(
         from ..live.session import LiveOptions, LiveSession
         from ..virtual import route
         from ..virtual.devices import VirtualDevices
+        from ..virtual.named import Chosen
 
         view = choose_view(plain=plain, none=no_view)
+        # Before a virtual microphone looks from where it could hear itself.
+        stack.enter_context(Chosen()).name(source, sink)
         virtual = stack.enter_context(VirtualDevices(view.sentence))
         stopping.at_worst(virtual.close)
         if also_incoming:
@@ -317,8 +320,10 @@ def _words_given(ctx: click.Context, names: tuple[str, ...]) -> list[str]:
 
 def _headline(session: LiveSession) -> str:
     how = "one stream" if session.duplex else "two streams"
+    # By now: the default may become another one while sound runs.
+    source, sink = session.source.real("input"), session.sink.real("output")
     return (
-        f"live: {shown(session.source.label)} -> {shown(session.sink.label)}, "
+        f"live: {shown(source.label)} -> {shown(sink.label)}, "
         f"{session.rate} Hz, {how}, model {shown(session.model_name)}, latency "
         f"{1000 * session.latency().total:.0f} ms; Ctrl-C ends"
     )

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from ..errors import DeviceError, StreamDenoiseError
+from ..virtual.named import Chosen
 from .again import AwayError, find_again
 from .defaults import DefaultWatcher, watcher_for
 from .devices import (
@@ -15,8 +16,8 @@ from .devices import (
     candidate_rates,
     find_device,
     list_devices,
-    loudspeaker_advice,
 )
+from .howling import loudspeaker_advice
 from .opening import Streams, open_streams
 from .portaudio import INVALID_DEVICE, error_code, explain, reinitialise
 from .seek import LatencySeeker
@@ -136,6 +137,7 @@ class Supervisor:
         self._reason = ""
         self._told: set[str] = set()
         self._watcher: DefaultWatcher | None = None
+        self._chosen = Chosen()
         devices = self._known = list_devices(sd)
         self.source = find_device(wishes.input, "input", devices)
         self.sink = find_device(wishes.output, "output", devices)
@@ -155,6 +157,8 @@ class Supervisor:
         self, source: Device, sink: Device, rates: list[int]
     ) -> tuple[Streams, LiveStream]:
         wishes = self._wishes
+        self._chosen.go(source, "input")
+        self._chosen.go(sink, "output")
         streams, core = open_streams(
             self._sd,
             source,
@@ -208,6 +212,7 @@ class Supervisor:
     def close(self) -> None:
         """Close all for good; may be called twice."""
         self._shut()
+        self._chosen.close()
         watcher, self._watcher = self._watcher, None
         if watcher is not None:
             watcher.close()
