@@ -267,10 +267,12 @@ def test_devices_are_asked_for_once_a_minute(
 def test_devices_are_really_asked(home: Path) -> None:
     """What is offered is what the machine has, as `devices` lists it."""
     (home / ".cache/streamdenoise/devices.json").unlink()
-    pytest.importorskip("sounddevice", exc_type=ImportError)
+    sounddevice = pytest.importorskip("sounddevice", exc_type=ImportError)
     try:
         from streamdenoise.live.devices import list_devices
 
+        sounddevice._terminate()  # it may have looked in another test's environment
+        sounddevice._initialize()
         there = [
             d.name
             for d in list_devices()
