@@ -146,6 +146,7 @@ def test_ports_and_samples_are_read() -> None:
         (("analog-output-speaker", "Speakers", "Speaker"), {}, "Built-in Audio", True),
         (("analog-output-headphones", "Headphones", ""), {}, "Built-in Audio", False),
         (("analog-output-lineout", "Line Out", "Line"), {}, "Built-in Audio", False),
+        (("[Out] Speaker", "Speaker", "Speaker"), {}, "Speaker + Headphones", True),
         (("hdmi-output-0", "HDMI", "HDMI"), {}, "Built-in Audio Speakers", True),
         ((), {"device.form_factor": "internal"}, "Tiger Lake Audio", True),
         ((), {"device.form_factor": "speaker"}, "JBL Go", True),
