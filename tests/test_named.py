@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from streamdenoise.live.devices import Device, list_devices
+from streamdenoise.cli import completers
+from streamdenoise.live.devices import Device, find_device, list_devices
 from streamdenoise.virtual import pactl
 from streamdenoise.virtual.named import Chosen
 from streamdenoise.virtual.parts import find_all
@@ -157,6 +158,23 @@ def test_they_are_listed(server: PulseServer) -> None:
     lines = [line.split() for line in said().splitlines()]
     assert ["o", HEAD, "head", "-", "2", "48000"] in lines
     assert [SPEAKERS, "spk", "-", "2", "48000"] in lines
+
+
+def test_they_are_offered(server: PulseServer) -> None:
+    """Each word that the shell completes finds its device; what is played is none."""
+    done = subprocess.run(
+        [sys.executable, "-c", completers._LIST],
+        env={**server.env, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    rows = json.loads(done.stdout)
+    outputs = [(row[0], row[1], row[4], row[5]) for row in rows if row[3]]
+    words = completers.words_for(outputs)
+    assert {SPEAKERS, HEAD, "pulse"} <= {name for _, name in words}
+    for word, name in words:
+        assert find_device(word, "output", list_devices()).name == name
+    assert not any("onitor" in row[1] for row in rows)
 
 
 def test_live_goes_where_it_was_told(server: PulseServer, model_path: Path) -> None:

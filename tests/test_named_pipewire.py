@@ -14,6 +14,7 @@ from tests.test_named import (
     test_live_goes_where_it_was_told,
     test_our_own_microphone_is_no_input,
     test_they_are_listed,
+    test_they_are_offered,
 )
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "test_live_goes_where_it_was_told",
     "test_our_own_microphone_is_no_input",
     "test_they_are_listed",
+    "test_they_are_offered",
 ]
 
 

@@ -116,7 +116,8 @@ def serve(monkeypatch: pytest.MonkeyPatch, sinks: list[Entry]) -> None:
     for name in ("PULSE_SINK", "PULSE_SOURCE"):
         monkeypatch.delenv(name, raising=False)
     known = Server("PulseAudio", "16", sinks[0].name, "mic")
-    mic = Entry(1, "mic", "Built-in Audio", channels=1, rate=44_100)
+    kind = {"device.form_factor": "internal"}
+    mic = Entry(1, "mic", "Built-in Audio", channels=1, rate=44_100, properties=kind)
     monkeypatch.setattr(pactl, "server", lambda: known)
     lists = {"sinks": sinks, "sources": [mic]}
     monkeypatch.setattr(pactl, "entries", lambda kind: lists[kind])
@@ -145,6 +146,7 @@ def test_ports_and_samples_are_read() -> None:
         (("analog-output-speaker", "Speakers", "Speaker"), {}, "Built-in Audio", True),
         (("analog-output-headphones", "Headphones", ""), {}, "Built-in Audio", False),
         (("analog-output-lineout", "Line Out", "Line"), {}, "Built-in Audio", False),
+        (("[Out] Speaker", "Speaker", "Speaker"), {}, "Speaker + Headphones", True),
         (("hdmi-output-0", "HDMI", "HDMI"), {}, "Built-in Audio Speakers", True),
         ((), {"device.form_factor": "internal"}, "Tiger Lake Audio", True),
         ((), {"device.form_factor": "speaker"}, "JBL Go", True),
@@ -167,12 +169,22 @@ def test_headphones_are_advised_by_what_the_server_knows(
     serve(monkeypatch, [sink])
     listed = with_served([own(0, "default", default_input=True, default_output=True)])
     source = find_device(None, "input", listed)
+    assert source.real("input").server_name == "mic"
+    assert source.real("input").form == ""
     advice = loudspeaker_advice(source, find_device(None, "output", listed))
     assert (advice is not None) is told
     if told:
         named = find_device(description, "output", listed)
         assert loudspeaker_advice(source, named) == advice
         assert advice is not None and description in advice
+
+
+def test_a_name_from_afar_is_safe_to_print(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A headset says its own name; one without is called what the server calls it."""
+    sinks = [Entry(1, "bluez", "Ann\x1b[2J"), Entry(2, "plain", "(null)")]
+    serve(monkeypatch, sinks)
+    found = {d.server_name: d.name for d in with_served([own(0, "pulse")])}
+    assert (found["bluez"], found["plain"]) == ("Ann\\x1b[2J", "plain")
 
 
 def test_what_plays_its_own_input_is_said() -> None:

@@ -295,9 +295,10 @@ def find_device(
     if len(found) == 1:
         return found[0]
     if found:
+        number = "" if all(d.server_name for d in found) else ", or the number"
         raise DeviceError(
             f"'{text}' fits {len(found)} {kind} devices: {listed(found)}; give more of "
-            "the name, or the number"
+            f"the name{number}"
         )
     raise _held(kind, words_of(text), root) or DeviceError(
         _unknown(text, kind, devices, usable)

@@ -40,11 +40,16 @@ def _loop(source: Device, sink: Device) -> str | None:
     )
 
 
+def _on_head(device: Device) -> bool:
+    if device.form:  # a card with a socket for headphones may be called after both
+        return device.form == "headphones"
+    return any(word in device.name.casefold() for word in _HEAD_WORDS)
+
+
 def _is_loudspeaker(source: Device, sink: Device) -> bool:
+    if _on_head(source) or _on_head(sink):
+        return False
     into, out = source.name.casefold(), sink.name.casefold()
-    for device, name in ((source, into), (sink, out)):
-        if device.form == "headphones" or any(word in name for word in _HEAD_WORDS):
-            return False
     if sink.form or sink.port:
         return sink.form == "loudspeaker"
     built_in = all(any(w in name for w in _BUILT_IN_WORDS) for name in (into, out))

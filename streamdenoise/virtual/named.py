@@ -14,6 +14,7 @@ from typing import Any, Final
 from ..closing import Closing
 from ..errors import DeviceError
 from ..live.devices import Device, Form, Kind, find_device, list_devices
+from ..names import shown
 from . import pactl
 from .parts import is_ours
 from .route import SINK_VARIABLE, SOURCE_VARIABLE, door
@@ -76,7 +77,7 @@ def _served(
     return [
         replace(
             way,
-            name=entry.description or entry.name,
+            name=_description(entry),
             host_api=server.name,
             inputs=min(entry.channels or most, most) if kind == "input" else 0,
             outputs=min(entry.channels or most, most) if kind == "output" else 0,
@@ -87,11 +88,17 @@ def _served(
             api_output=kind == "output" and entry.name == default,
             rates=None,
             server_name=entry.name,
-            port=entry.port[1] if entry.port else "",
+            port=shown(entry.port[1]) if entry.port else "",
             form=_form(entry, kind),
         )
         for entry in entries
     ]
+
+
+def _description(entry: pactl.Entry) -> str:
+    """Return its name for people, which may come from afar: a headset says its own."""
+    said = shown(entry.description)
+    return entry.name if said in ("", "(null)") else said
 
 
 def _is_door(device: Device) -> bool:
@@ -121,11 +128,12 @@ def _form(entry: pactl.Entry, kind: Kind) -> Form:
     for text in (port, f"{form} {entry.description}".casefold()):
         if any(word in text for word in _HEAD):
             return "headphones"
-        if "speaker" in text:
+        if "speaker" in text and kind == "output":
             return "loudspeaker"
     # What hangs at a cable is elsewhere, though the card itself is built in.
     cable = any(word in port for word in _CABLES)
-    return "loudspeaker" if form in _SPEAKER_FORMS and not cable else ""
+    loud = kind == "output" and form in _SPEAKER_FORMS and not cable
+    return "loudspeaker" if loud else ""
 
 
 class Chosen(Closing):
