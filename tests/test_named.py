@@ -117,8 +117,11 @@ class Live:
 
     def end(self) -> dict[str, Any]:
         self.process.send_signal(signal.SIGINT)
-        out, said = self.process.communicate(timeout=30)
-        self.said += said
+        assert self.process.stderr is not None and self.process.stdout is not None
+        # Not `communicate`, which passes over what was read along with a line.
+        self.said += self.process.stderr.read()
+        out = self.process.stdout.read()
+        self.process.wait(30)
         assert self.process.returncode == 0, self.said
         summary: dict[str, Any] = json.loads(out)
         return summary
@@ -208,6 +211,25 @@ def test_a_virtual_microphone_hears_the_one_that_is_named(
     assert live.reaches("imic", "streamdenoise.sink"), ends(live.process.pid)
     live.end()
     assert "instead" not in live.said
+
+
+def test_the_others_are_heard_on_the_output_that_was_named(
+    server: PulseServer, model_path: Path
+) -> None:
+    """In a call each direction has an output of its own."""
+    pactl.run("set-default-sink", "spk")
+    words = ("--virtual-mic", "--also-incoming", "--input", "internal")
+    live = Live(server, model_path, *words, "--output", "headphones")
+
+    def others_on() -> list[str]:
+        names = {e.index: e.name for e in entries("sinks")}
+        streams = [e for e in entries("sink-inputs") if e.process != live.process.pid]
+        return [names[e.attached] for e in streams if e.attached in names]
+
+    assert live.reaches("imic", "streamdenoise.sink"), ends(live.process.pid)
+    assert wait_for(lambda: others_on() == ["head"], 15.0), others_on()
+    live.end()
+    assert "you hear it on 'USB_Headphones'" in live.said
 
 
 def test_our_own_microphone_is_no_input(server: PulseServer, model_path: Path) -> None:

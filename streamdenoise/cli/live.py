@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..errors import DeviceError
 from ..names import shown
 from ..virtual import DEFAULT_NAME
 from .common import (
@@ -114,7 +115,7 @@ def _name(ctx: click.Context, param: click.Parameter, value: str | None) -> str 
     "--also-incoming",
     is_flag=True,
     help="Denoise what the others say as well: a loudspeaker for your call, played on "
-    "the real one (Linux).",
+    "the real one, or on --output (Linux).",
 )
 @click.option(
     "--latency",
@@ -203,7 +204,8 @@ def live(
     streamdenoise live --input usb --output headphones
     streamdenoise live --record talk.wav --duration 60
     """  # noqa: D301
-    sink, virtual_mic = _one_output(ctx, sink, virtual_mic)
+    if not also_incoming:  # else each direction has an output of its own
+        sink, virtual_mic = _one_output(ctx, sink, virtual_mic)
     from ..control.view import choose_view
     from ..live.portaudio import quiet_stderr
     from ..notify import Notifier
@@ -221,10 +223,18 @@ def live(
 
         view = choose_view(plain=plain, none=no_view)
         # Before a virtual microphone looks from where it could hear itself.
-        stack.enter_context(Chosen()).name(source, sink)
+        chosen = stack.enter_context(Chosen())
+        chosen.name(source, sink)
         virtual = stack.enter_context(VirtualDevices(view.sentence))
         stopping.at_worst(virtual.close)
         if also_incoming:
+            heard_on = chosen.found.get("output")
+            if heard_on is not None and not heard_on.is_server:
+                raise DeviceError(
+                    "what the others say goes through the sound server, and "
+                    f"{shown(heard_on.label)} is none of its devices; list those with: "
+                    "streamdenoise devices"
+                )
             words = _words_given(ctx, ("model", "strength", "mix", "latency"))
             virtual.add_incoming(virtual_mic, words)
         if virtual_mic is not None:

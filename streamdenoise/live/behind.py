@@ -58,7 +58,8 @@ def _leads_to_server(what: str) -> bool:
     from .devices import SOUND_SERVERS  # which knows this module's user
 
     names = "|".join(SOUND_SERVERS)
-    return re.search(rf"\b\d+ ({names}) \(ALSA\)", what) is not None
+    label = rf"\b\d+ ({names}) \(ALSA\)|\((PulseAudio|PipeWire)\)"
+    return re.search(label, what) is not None
 
 
 def _missing(name: str, variable: str, entries: list[Entry]) -> str:

@@ -273,8 +273,8 @@ class VirtualMic(Closing):
         if not others or others[0].is_monitor:
             raise DeviceError(
                 f"the only microphone here is '{self.description}' itself; connect "
-                "one, or name the source to denoise with: PULSE_SOURCE=NAME "
-                "streamdenoise live (pactl list short sources lists them)"
+                "one, or name what to denoise with: streamdenoise live --virtual-mic "
+                "--input NAME (streamdenoise devices lists them)"
             )
         return others[0]
 

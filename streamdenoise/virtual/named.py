@@ -137,9 +137,16 @@ def _form(entry: pactl.Entry, kind: Kind) -> Form:
 
 
 class Chosen(Closing):
-    """Where this process's streams go, kept in its environment until `close`."""
+    """Where this process's streams go, kept in its environment until `close`.
+
+    Attributes
+    ----------
+    found
+        What `name` was asked for, by direction.
+    """
 
     def __init__(self) -> None:
+        self.found: dict[Kind, Device] = {}
         self._before: dict[str, str | None] = {}
 
     def name(self, source: Any, sink: Any, sd: Any = None) -> None:
@@ -163,7 +170,8 @@ class Chosen(Closing):
         listed = list_devices(sd)
         for kind, wish in wishes:
             if wish is not None:
-                self.go(find_device(wish, kind, listed), kind)
+                self.found[kind] = find_device(wish, kind, listed)
+                self.go(self.found[kind], kind)
 
     def go(self, device: Device, kind: Kind) -> None:
         """Have streams in one direction go to a device, if it is the server's."""
