@@ -32,6 +32,27 @@ def test_missing_file(tmp_path, model_arg):
     refuse(tmp_path, model_arg, tmp_path / "a.wav", "does not exist")
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+@pytest.mark.parametrize(
+    "args",
+    [
+        pytest.param(("file", "p.wav", "-o", "q.wav"), id="file"),
+        pytest.param(("file", "p.wav", "b.wav", "-o", "out"), id="batch"),
+        pytest.param(("compare", "p.wav", "b.wav"), id="compare"),
+    ],
+)
+def test_named_pipe_is_refused_and_not_waited_for(tmp_path, args):
+    """Nobody writes into it: whoever opened it would wait for ever."""
+    os.mkfifo(tmp_path / "p.wav")
+    write_noise(tmp_path / "b.wav")
+    child = process(*args, cwd=tmp_path)
+    try:
+        _, err = child.communicate(timeout=60)
+    finally:
+        child.kill()
+    assert child.returncode == 1 and b"p.wav is no regular file" in err, err
+
+
 def test_folder_where_a_file_was_meant(tmp_path, model_arg):
     """A folder is not searched in secret; the sentence shows how to name its files."""
     (tmp_path / "talks").mkdir()
