@@ -165,3 +165,20 @@ def test_what_is_removed_has_a_name_of_its_own(tmp_path, model_arg):
     assert sorted(p.name for p in tmp_path.iterdir()) == names
     again = run("file", tmp_path, "--dry-run", "--model", model_arg)
     assert again.stdout.count("->") == 1 and "2 files were passed over" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        pytest.param(("",), "INPUT is an empty name", id="input"),
+        pytest.param(("a.wav", ""), "INPUT is an empty name", id="of several"),
+        pytest.param(("a.wav", "-o", ""), "-o has an empty name", id="output"),
+    ],
+)
+def test_empty_names_are_wrong_usage(tmp_path, monkeypatch, args, says):
+    """A variable that is not set is neither a bug nor the folder of here."""
+    write_noise(tmp_path / "a.wav")
+    monkeypatch.chdir(tmp_path)
+    result = run("file", *args)
+    assert result.exit_code == 2 and says in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["a.wav"]

@@ -118,7 +118,7 @@ def collect(
     AudioFormatError
         If a folder or a pattern has no sound files.
     PlanError
-        If the output folder is one of the inputs.
+        If the output folder is one of the inputs, or a name is empty.
     """
     names = list(inputs)
     search = _Search(recursive, output, own_results=output is None, remote=remote)
@@ -159,6 +159,11 @@ class _Search:
     # One name each -----------------------------------------------------------------
 
     def add(self, name: str, *, alone: bool) -> None:
+        if not name:
+            raise PlanError(
+                "one INPUT is an empty name: in a script its variable may not be set; "
+                "name a file or a folder"
+            )
         if is_remote(name):
             self._add_address(name, alone)
         elif os.path.isdir(name):  # noqa: PTH112

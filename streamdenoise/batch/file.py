@@ -121,7 +121,11 @@ class FileResult:
         return self.seconds / self.elapsed if self.elapsed > 0 else 0.0
 
     def as_dict(self) -> dict[str, Any]:
-        """Return everything as plain values for JSON, rounded to what is meant."""
+        """Return everything as plain values for JSON, rounded to what is meant.
+
+        Names are as the system has them, with bytes that are no text as surrogates:
+        what reads the JSON finds the file under `os.fsencode` of them.
+        """
         values = asdict(self)
         values["removed"] = self.removed
         values["noise_floor_drop"] = self.noise_floor_drop
@@ -129,7 +133,6 @@ class FileResult:
         for key, value in values.items():
             if isinstance(value, float):
                 values[key] = round(value, 6 if key in ("seconds", "elapsed") else 2)
-        values["input"], values["output"] = shown(self.input), shown(self.output)
         values["notes"] = list(self.notes)
         return values
 

@@ -225,7 +225,7 @@ class Denoise:
             except StreamDenoiseError as error:
                 outcome = failed(work.job, str(error), error.exit_code)
                 return replace(outcome, output=url)
-        places = {"output": shown(url)} | ({"plot": shown(plot)} if plot else {})
+        places = {"output": url} | ({"plot": plot} if plot else {})
         result = {**outcome.result, **places}
         return replace(outcome, output=url, result=result, plot=plot)
 
@@ -259,7 +259,7 @@ class Denoise:
             )
         except StreamDenoiseError as error:
             return failed(job, renamed(str(error), names), error.exit_code)
-        values = {**result.as_dict(), "input": shown(job.source)}
+        values = {**result.as_dict(), "input": job.source}
         values["notes"] = [renamed(note, names) for note in result.notes]
         outcome = Outcome(job, "done", values, result.output)
         if tap is None:
@@ -275,7 +275,7 @@ class Denoise:
             # The sound is in place: --resume may replace it.
             outcome = failed(job, renamed(str(error), names), error.exit_code)
             return replace(outcome, output=result.output)
-        return replace(outcome, plot=plot, result={**values, "plot": shown(plot)})
+        return replace(outcome, plot=plot, result={**values, "plot": plot})
 
     def _client(self) -> Remote:
         if self._remote is None:
