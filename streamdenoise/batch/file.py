@@ -24,7 +24,7 @@ from ..audio.file import (
     open_writer,
     output_format,
 )
-from ..audio.levels import LevelMeter
+from ..audio.levels import SILENCE_DB, LevelMeter
 from ..errors import ModelError, OutputError
 from ..names import shown
 from ..settings import Settings
@@ -81,11 +81,13 @@ class FileResult:
     format, subtype
         What was written, in libsndfile's words.
     level_before, level_after
-        RMS level in dBFS.
+        RMS level in dBFS, of the input and of the file that was written.
     noise_floor_before, noise_floor_after
-        Level of the quietest tenth in dBFS.
+        Level of the quietest tenth in dBFS, of the same.
     elapsed
         Seconds it took, reading and writing included.
+    gain
+        What brought it to the loudness that was asked for, after denoising, in dB.
     notes
         What was odd, a sentence each.
     """
@@ -103,17 +105,18 @@ class FileResult:
     noise_floor_before: float
     noise_floor_after: float
     elapsed: float
+    gain: float = 0.0
     notes: tuple[str, ...] = ()
 
     @property
     def removed(self) -> float:
-        """How far the level went down, in dB."""
-        return self.level_before - self.level_after
+        """How far denoising took the level down, in dB."""
+        return self.level_before - self.level_after + self.gain
 
     @property
     def noise_floor_drop(self) -> float:
-        """How far the noise floor went down, in dB."""
-        return self.noise_floor_before - self.noise_floor_after
+        """How far denoising took the noise floor down, in dB."""
+        return self.noise_floor_before - self.noise_floor_after + self.gain
 
     @property
     def times_real_time(self) -> float:
@@ -270,6 +273,7 @@ def denoise_file(
         )
     notes = [*reader.notes, *said, *([output.note] if output.note else [])]
     notes += writer.notes
+    gain: float = getattr(writer, "gains", [0.0])[0]
     return FileResult(
         input=str(source),
         output=str(output.path),
@@ -280,12 +284,18 @@ def denoise_file(
         format=output.format,
         subtype=output.subtype,
         level_before=before.level,
-        level_after=after.level,
+        level_after=_raised(after.level, gain),
         noise_floor_before=before.noise_floor,
-        noise_floor_after=after.noise_floor,
+        noise_floor_after=_raised(after.noise_floor, gain),
         elapsed=time.perf_counter() - begin,
+        gain=gain,
         notes=tuple(dict.fromkeys(notes)),
     )
+
+
+def _raised(level: float, gain: float) -> float:
+    """Return a level in dBFS after a gain in dB; silence stays what it is."""
+    return level if level <= SILENCE_DB else max(level + gain, SILENCE_DB)
 
 
 @dataclass
