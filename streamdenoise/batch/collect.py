@@ -8,9 +8,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO, Final
 
+from ..audio.sniff import is_container
 from ..errors import AudioFormatError
 from ..names import shown
 from .plan import DENOISED, REMOVED, Found, PlanError
@@ -23,14 +24,20 @@ __all__ = ["SOUND", "VIDEO", "Collected", "collect", "names_from"]
 
 SOUND: Final = frozenset(
     {"wav", "wave", "flac", "ogg", "oga", "opus", "mp3", "aif", "aiff", "aifc"}
-    | {"au", "snd", "caf", "w64", "rf64"}
+    | {"au", "snd", "caf", "w64", "rf64", "mp2"}
 )
 """Extensions that are looked for in folders; a file that is named may have any."""
 
 VIDEO: Final = frozenset(
-    ("mp4", "m4v", "mkv", "mka", "mov", "webm", "m4a", "aac", "wma", "avi")
+    {"mp4", "m4v", "f4v", "mov", "qt", "3gp", "3g2", "m4a", "m4b"}
+    | {"mkv", "mka", "webm", "weba", "avi", "flv", "wmv", "asf", "wma"}
+    | {"ts", "mts", "m2ts", "m2t", "mpg", "mpeg", "vob", "mxf"}
+    | {"aac", "ac3", "eac3", "amr", "wv", "tta"}
 )
 """The same, where PyAV is installed to read them."""
+
+_MAY_BE_TEXT: Final = ("ts", "mts")
+"""Extensions of cameras and of TypeScript."""
 
 _HIDDEN: Final = "."
 _EARLIER: Final = "made by an earlier run"
@@ -241,6 +248,8 @@ class _Search:
 
     def _wanted(self, entry: os.DirEntry[str]) -> bool:
         kind = _split(entry.name)[1]
+        if kind in _MAY_BE_TEXT and not is_container(Path(entry.path)):
+            return False
         if kind not in self._kinds:
             if kind in VIDEO:
                 self._pass(f'.{kind} needs PyAV: pip install "streamdenoise[av]"')
