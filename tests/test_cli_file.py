@@ -185,10 +185,13 @@ def test_what_is_removed_has_a_name_of_its_own(tmp_path, model_arg):
         pytest.param(("",), "INPUT is an empty name", id="input"),
         pytest.param(("a.wav", ""), "INPUT is an empty name", id="of several"),
         pytest.param(("a.wav", "-o", ""), "-o has an empty name", id="output"),
+        pytest.param(("ftp://h/b.wav",), "ftp://h/b.wav is an address", id="ftp"),
+        pytest.param(("a.wav", "-o", "ftp://h/b.wav"), "ftp://h/b.wav", id="to ftp"),
+        pytest.param(("a.wav", "-o", "b.xyz"), ".xyz is no format", id="extension"),
     ],
 )
-def test_empty_names_are_wrong_usage(tmp_path, monkeypatch, args, says):
-    """A variable that is not set is neither a bug nor the folder of here."""
+def test_names_that_cannot_be_meant_are_wrong_usage(tmp_path, monkeypatch, args, says):
+    """A variable that is not set, say, is neither a bug nor the folder of here."""
     write_noise(tmp_path / "a.wav")
     monkeypatch.chdir(tmp_path)
     result = run("file", *args)

@@ -350,6 +350,23 @@ def test_scheduler_without_streamdenoise(tmp_path, tmp_path_factory, model_arg):
     assert everything(tmp_path) == ["a.wav"]
 
 
+def test_worker_without_credentials(tmp_path, tmp_path_factory, model_arg):
+    """The failure says that it was a worker, which one, and what it lacks."""
+    pytest.importorskip("s3fs", reason="needs the extra [remote]")
+    nothing = {
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    }
+    with contextlib.closing(Dask(tmp_path_factory.mktemp("poor"))) as dask:
+        dask.add_worker(env=nothing)
+        args = ("file", "s3://bucket/a.wav", "-o", tmp_path / "b.wav")
+        result = run(*args, "--model", model_arg, "--cluster", dask.address)
+    assert result.exit_code == 1, result.output
+    assert "cannot be reached by worker tcp://" in result.stderr
+    assert "set them there" in result.stderr
+
+
 def test_worker_that_does_not_see_the_file(tmp_path, tmp_path_factory, model_arg):
     """A worker with another file system in that place: one sentence that says so."""
     folder = tmp_path / "in"

@@ -15,7 +15,7 @@ from ..audio.sniff import is_container
 from ..errors import AudioFormatError
 from ..names import shown
 from .plan import DENOISED, REMOVED, Found, PlanError
-from .urls import is_remote, relative_place, scheme_of, url_name
+from .urls import is_remote, other_address, relative_place, scheme_of, url_name
 
 if TYPE_CHECKING:
     from .remote import Remote
@@ -125,7 +125,8 @@ def collect(
     AudioFormatError
         If a folder or a pattern has no sound files.
     PlanError
-        If the output folder is one of the inputs, or a name is empty.
+        If the output folder is one of the inputs, a name is empty, or an address is
+        of a kind that is not known.
     """
     names = list(inputs)
     search = _Search(recursive, output, own_results=output is None, remote=remote)
@@ -171,6 +172,7 @@ class _Search:
                 "one INPUT is an empty name: in a script its variable may not be set; "
                 "name a file or a folder"
             )
+        self._refuse_other(name)
         if is_remote(name):
             self._add_address(name, alone)
         elif os.path.isdir(name):  # noqa: PTH112
@@ -183,6 +185,7 @@ class _Search:
 
     def add_listed(self, name: str) -> None:
         self._many = True
+        self._refuse_other(name)
         if is_remote(name):
             self._found.append(Found(name, self._place(url_name(name), name)))
             return
@@ -190,6 +193,11 @@ class _Search:
         if place is None or os.path.isabs(name):  # noqa: PTH117
             place = PurePosixPath(os.path.basename(name) or "_")  # noqa: PTH119
         self._found.append(Found(name, place))
+
+    def _refuse_other(self, name: str) -> None:
+        why = other_address(name)
+        if why:
+            raise PlanError(why)
 
     # Folders -----------------------------------------------------------------------
 

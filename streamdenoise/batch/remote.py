@@ -30,6 +30,7 @@ _FIRST_WAIT: Final = 0.5
 _PREFIX: Final = "streamdenoise-"
 _LOCK: Final = ".lock"
 _NEW_SECONDS: Final = 60.0
+_NO_CREDENTIALS: Final = "NoCredentialsError"
 _NEEDS: Final = {"gs": "gcsfs", "s3": "s3fs", "http": "aiohttp", "https": "aiohttp"}
 
 
@@ -40,11 +41,18 @@ class Remote:
     ----------
     wait
         Called with the seconds to wait before another try.
+    who
+        Who asks, for sentences that are read elsewhere, such as ``worker NAME``.
     """
 
-    def __init__(self, wait: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self, wait: Callable[[float], None] = time.sleep, *, who: str = ""
+    ) -> None:
         self._wait = wait
+        self._by = f" by {who}" if who else ""
+        self._where = "there" if who else "here"
         self._systems: dict[str, Any] = {}
+        self._buckets: set[str] = set()
 
     def names(self, url: str, *, recursive: bool = False) -> Iterator[tuple[str, str]]:
         """Yield address and place below it of all that lies there.
@@ -126,6 +134,7 @@ class Remote:
                 f"cannot write {shown(url)}: web servers are only read from; name a "
                 "local folder, s3://BUCKET/... or gs://BUCKET/... with -o"
             )
+        self._check_bucket(url)
         if force:
             return
         try:
@@ -141,6 +150,24 @@ class Remote:
                 "another name with -o"
             )
 
+    def _check_bucket(self, url: str) -> None:
+        """Refuse a bucket that is not there, before any work is done for it."""
+        bucket = url.split("://", 1)[1].partition("/")[0]
+        system = self._system(url)
+        if bucket in self._buckets:
+            return
+        try:
+            system.info(bucket)
+        except FileNotFoundError as error:
+            raise OutputError(
+                f"cannot write {shown(url)}: there is no bucket {shown(bucket)}; "
+                "create it first, or check its name"
+            ) from error
+        except Exception:
+            # Who may write need not be allowed to ask; what is wrong shows later on.
+            pass
+        self._buckets.add(bucket)
+
     def _system(self, url: str) -> Any:
         scheme = scheme_of(url)
         if scheme not in self._systems:
@@ -152,8 +179,9 @@ class Remote:
                 extra = _NEEDS[scheme]
                 install = "gcsfs" if extra == "gcsfs" else '"streamdenoise[remote]"'
                 raise RuntimeMissingError(
-                    f"{scheme}:// addresses need fsspec and {extra}; install them "
-                    f"with: pip install {install}"
+                    f"{scheme}:// addresses cannot be opened{self._by}: they need "
+                    f"fsspec and {extra}; install them {self._where} with: pip install "
+                    f"{install}"
                 ) from error
         return self._systems[scheme]
 
@@ -169,7 +197,8 @@ class Remote:
                 ) from error
             except PermissionError as error:
                 raise AudioFormatError(
-                    f"{name} may not be opened with the credentials that are set here"
+                    f"{name} may not be opened{self._by} with the credentials that are "
+                    f"set {self._where}; set others, or ask whom it belongs to"
                 ) from error
             except OSError as error:
                 if error.filename is not None and error.errno is not None:
@@ -182,7 +211,9 @@ class Remote:
                 break
             self._wait(_FIRST_WAIT * 2**number)
         why = f"the server answered {status}" if status else _one_line(failed)
-        raise AudioFormatError(f"{name} cannot be reached: {why}") from failed
+        if type(failed).__name__ == _NO_CREDENTIALS:
+            why += f"; set them {self._where}, such as by 'aws configure'"
+        raise AudioFormatError(f"{name} cannot be reached{self._by}: {why}") from failed
 
 
 def _is_final(error: Exception) -> bool:
@@ -191,7 +222,7 @@ def _is_final(error: Exception) -> bool:
     if isinstance(status, int):
         return 400 <= status < 500 and status not in (408, 425, 429)
     return type(error).__name__ in (
-        "NoCredentialsError",
+        _NO_CREDENTIALS,
         "ParamValidationError",
         "InvalidURL",
     )

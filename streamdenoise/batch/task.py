@@ -143,10 +143,14 @@ class Denoise:
         What is done with each file.
     clean
         What takes the place of the model, see `denoise_file`.
+    who
+        As for `Remote`.
     """
 
-    def __init__(self, options: Options, clean: Clean | None = None) -> None:
-        self._options, self._clean = options, clean
+    def __init__(
+        self, options: Options, clean: Clean | None = None, *, who: str = ""
+    ) -> None:
+        self._options, self._clean, self._who = options, clean, who
         self._model: StepModel | WholeModel | None = None
         self._remote: Remote | None = None
 
@@ -279,7 +283,7 @@ class Denoise:
 
     def _client(self) -> Remote:
         if self._remote is None:
-            self._remote = Remote()
+            self._remote = Remote(who=self._who)
         return self._remote
 
 

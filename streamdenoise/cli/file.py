@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..batch.urls import is_remote
+from ..batch.urls import is_remote, other_address
 from ..errors import EXIT_INPUT, EXIT_INTERRUPTED, StreamDenoiseError
 from ..names import shown
 from .batchview import BatchProgress, failures_table
@@ -273,6 +273,8 @@ def _into_folder(output: str | None, several: bool) -> bool:
             "-o - is no file: what goes through standard input and output is denoised "
             "by: streamdenoise pipe"
         )
+    if why := other_address(output):
+        raise click.UsageError(why)
     folder_there = os.path.isdir(output)  # noqa: PTH112
     if (
         several
