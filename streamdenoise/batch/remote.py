@@ -30,6 +30,7 @@ _FIRST_WAIT: Final = 0.5
 _PREFIX: Final = "streamdenoise-"
 _LOCK: Final = ".lock"
 _NEW_SECONDS: Final = 60.0
+_KEY: Final = "streamdenoise-key"
 _NO_CREDENTIALS: Final = "NoCredentialsError"
 _NEEDS: Final = {"gs": "gcsfs", "s3": "s3fs", "http": "aiohttp", "https": "aiohttp"}
 
@@ -112,8 +113,17 @@ class Remote:
         self._ask(url, lambda: system.get_file(url, str(target)))
         return target
 
-    def send(self, path: Path, url: str, *, force: bool) -> None:
+    def send(self, path: Path, url: str, *, force: bool, key: str = "") -> None:
         """Put a local file at an address.
+
+        Parameters
+        ----------
+        path, url
+            From where and to where.
+        force
+            Replace what is there.
+        key
+            What `key_of` is to return of it; s3 only.
 
         Raises
         ------
@@ -122,13 +132,30 @@ class Remote:
         """
         self.check_target(url, force=force)
         system = self._system(url)
+        more = {"Metadata": {_KEY: key}} if key and scheme_of(url) == "s3" else {}
         try:
-            self._ask(url, lambda: system.put_file(str(path), url))
+            self._ask(url, lambda: system.put_file(str(path), url, **more))
         except AudioFormatError as error:
             raise OutputError(f"cannot write {shown(url)}: {error}") from error
 
-    def check_target(self, url: str, *, force: bool) -> None:
-        """Refuse an address that must not be written; see `send`."""
+    def key_of(self, url: str) -> str:
+        """Return the key that an object was sent with; empty if that is not known."""
+        if scheme_of(url) != "s3":
+            return ""
+        with contextlib.suppress(Exception):
+            return self._system(url).getxattr(url, _KEY) or ""
+        return ""
+
+    def check_target(self, url: str, *, force: bool, journal: str = "") -> None:
+        """Refuse an address that must not be written; see `send`.
+
+        Parameters
+        ----------
+        url, force
+            As for `send`.
+        journal
+            Where it was looked up whether an earlier run made what is there.
+        """
         if scheme_of(url) in ("http", "https"):
             raise OutputError(
                 f"cannot write {shown(url)}: web servers are only read from; name a "
@@ -145,9 +172,13 @@ class Remote:
                 "add --force to write there all the same"
             ) from error
         if there:
+            looked = (
+                f", and the journal on this computer ({shown(journal)}) does not say "
+                "that an earlier run made it"
+            )
             raise OutputError(
-                f"{shown(url)} exists already; add --force to replace it, or choose "
-                "another name with -o"
+                f"{shown(url)} exists already{looked if journal else ''}; add --force "
+                "to replace it, or choose another name with -o"
             )
 
     def _check_bucket(self, url: str) -> None:

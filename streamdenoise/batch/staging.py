@@ -86,7 +86,7 @@ class Staging:
 
     def _check_address(self, work: Work) -> None:
         target = work.job.target
-        self._remote.check_target(target, force=work.force)
+        self._remote.check_target(target, force=work.force, journal=work.journal)
         if self._plot:
             self._remote.check_target(target + ".png", force=work.force_plot)
 

@@ -122,6 +122,8 @@ class Work:
         See `journal.job_key`.
     force, force_plot
         Whether result and picture may replace what is there.
+    journal
+        Where it was looked up what earlier runs made; empty without ``--resume``.
     """
 
     number: int
@@ -129,6 +131,7 @@ class Work:
     key: str = ""
     force: bool = False
     force_plot: bool = False
+    journal: str = ""
 
 
 # In each process --------------------------------------------------------------------
@@ -183,7 +186,9 @@ class Denoise:
         if not is_remote(job.target):
             make_room(job)
         else:
-            self._client().check_target(job.target, force=work.force)
+            self._client().check_target(
+                job.target, force=work.force, journal=work.journal
+            )
             if self._options.plot:
                 picture = job.target + ".png"
                 self._client().check_target(picture, force=work.force_plot)
@@ -222,10 +227,11 @@ class Denoise:
         plot = url + ".png" if outcome.plot else ""
         if plot and url != work.job.target:
             self._client().check_target(plot, force=work.force_plot)
-        self._client().send(made, url, force=work.force)
+        self._client().send(made, url, force=work.force, key=work.key)
         if plot:
             try:
-                self._client().send(Path(outcome.plot), plot, force=work.force_plot)
+                picture = Path(outcome.plot)
+                self._client().send(picture, plot, force=work.force_plot, key=work.key)
             except StreamDenoiseError as error:
                 outcome = failed(work.job, str(error), error.exit_code)
                 return replace(outcome, output=url)
