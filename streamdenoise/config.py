@@ -28,6 +28,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
+from .badtoml import what_is_wrong
 from .errors import EXIT_USAGE, StreamDenoiseError
 from .names import shown
 
@@ -293,8 +294,10 @@ def _parse(path: Path) -> dict[str, Any]:
         import tomllib
     else:
         import tomli as tomllib
+    text = ""
     try:
-        data: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        text = path.read_text(encoding="utf-8-sig")
+        data: dict[str, Any] = tomllib.loads(text)
         return data
     except FileNotFoundError:
         raise
@@ -304,8 +307,7 @@ def _parse(path: Path) -> dict[str, Any]:
         ) from error
     except (ValueError, RecursionError) as error:
         raise ConfigError(
-            f"the config file {shown(path)} is no TOML ({error}); see: streamdenoise "
-            "config init --help"
+            f"the config file {shown(path)} is no TOML: {what_is_wrong(text, error)}"
         ) from error
 
 

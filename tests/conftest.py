@@ -19,8 +19,9 @@ TINY_STEPS = 8
 _NAMES = """
 bridge cli_live completion control ctlsocket defaults delays desk desktop_check devices
 doctor drift events incoming incoming_pipewire keys live live_pulse live_terminal
-loopback outlet pi_notify recorder resample ring seek service session soak stopping
-supervise view virtual_levels virtualmic virtualmic_browser virtualmic_pipewire
+loopback named named_pipewire outlet pi_notify places recorder resample ring seek
+service session soak stopping supervise view virtual_levels virtualmic
+virtualmic_browser virtualmic_pipewire
 """
 IN_TURN = frozenset(_NAMES.split())
 """Files of tests with real devices, sessions, or an eye on the time: one by one, in one

@@ -185,6 +185,9 @@ def test_a_summary_of_nothing_prints() -> None:
         "recorded": None,
     }
     assert summary_lines(summary)[1] == "latency  8.0 ms = hop 8.0"
+    for losses, often in ((1, "once"), (2, "2 times")):
+        lines = summary_lines({**summary, "losses": losses})
+        assert f"lost     a device went away {often}" in lines
 
 
 def test_advice_at_the_end_is_above_the_latency_in_use(

@@ -213,3 +213,19 @@ def test_pause_of_the_program_loses_nothing(model_arg):
         got += len(part)
     assert child.wait(60) == 0 and got == len(data)
     feeder.join(10)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="shells that close a descriptor")
+@pytest.mark.parametrize(("closed", "name"), [("<&-", "input"), (">&-", "output")])
+def test_a_closed_stream_is_a_sentence(closed, name):
+    """Who closes one end hears which, and what to connect."""
+    line = f'exec "$0" -m streamdenoise pipe {closed}'
+    done = subprocess.run(
+        ["sh", "-c", line, sys.executable],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert f"standard {name} is closed; connect it, such as" in done.stderr

@@ -255,6 +255,21 @@ def test_status_is_a_line_and_plain_types(session: Any, tmp_path: Path) -> None:
     assert parts.pop("total") == pytest.approx(sum(parts.values()))
 
 
+def test_while_waiting_the_status_has_no_levels(session: Any) -> None:
+    """The last levels and load would look as if sound came in."""
+    controls, levels = Controls(session), ("level_in", "level_out", "reduction", "load")
+    known = controls.status()
+    assert all(isinstance(known[name], float) for name in levels)
+    assert known["bands_in"] and known["bands_out"]
+    session._devices.state = "waiting for device"
+    known = controls.status()
+    assert all(known[name] is None for name in levels)
+    assert not known["bands_in"] and not known["bands_out"]
+    line = controls.do(["status"])
+    assert line.startswith("waiting for device") and "latency" in line
+    assert " dB," not in line.partition("strength")[2] and "load" not in line
+
+
 def test_stop_ends_the_run(session: Any) -> None:
     """`run` returns by itself, without an error."""
     controls = Controls(session)
@@ -266,6 +281,18 @@ def test_stop_ends_the_run(session: Any) -> None:
 
     session.run(10.0, tick=tick)
     assert len(ticks) == 1
+
+
+def test_off_says_where_a_recording_went(session: Any, tmp_path: Path) -> None:
+    """Where its name was taken meanwhile, the one that it got is told."""
+    controls, path = Controls(session, folder=tmp_path), tmp_path / "talk.wav"
+    controls.do(["record", str(tmp_path / "first.wav")])
+    assert controls.do(["record", "off"]) == f"recorded {tmp_path / 'first.wav'}"
+    controls.do(["record", str(path)])
+    path.write_bytes(b"of somebody else")
+    other = tmp_path / "talk-2.wav"
+    assert controls.do(["record", "off"]) == f"recorded {other}"
+    assert path.read_bytes() == b"of somebody else" and other.stat().st_size
 
 
 def test_off_says_why_a_recording_has_stopped(session: Any, tmp_path: Path) -> None:

@@ -16,9 +16,9 @@ from streamdenoise.live.devices import (
     candidate_rates,
     find_device,
     list_devices,
-    loudspeaker_advice,
     one_clock,
 )
+from streamdenoise.live.howling import loudspeaker_advice
 from streamdenoise.live.portaudio import explain, quiet_stderr
 from tests.fakesound import FakeSound, PortAudioError, device
 

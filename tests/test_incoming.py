@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -101,10 +102,49 @@ def test_it_says_once_why_it_ended(server: PulseServer) -> None:
     assert "no-such-model" in said[0] and "no longer denoised" in said[0]
 
 
+def test_one_that_is_killed_is_started_anew_but_not_for_ever(
+    server: PulseServer, model_path: Path
+) -> None:
+    """What did it is said; at last the call gets another loudspeaker."""
+    said: list[str] = []
+
+    def ends(incoming: Incoming) -> bool:
+        assert incoming._live is not None
+        os.kill(incoming._live.pid, signal.SIGKILL)
+        return wait_for(lambda: not incoming.running)
+
+    with Incoming(arguments=["--model", str(model_path)]) as incoming:
+        for times in (1, 2, 3):
+            assert ends(incoming)
+            incoming.check(said.append)
+            assert incoming.running
+            assert len(said) == times and "SIGKILL" in said[-1]
+            assert "started anew" in said[-1]
+        assert ends(incoming)
+        incoming.check(said.append)
+        assert not incoming.running
+        assert "no longer denoised" in said[-1] and "SIGKILL" in said[-1]
+        assert find_all() == []
+
+
+def test_the_loudspeaker_that_the_environment_names_is_played_on(
+    server: PulseServer, model_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PULSE_SINK wins over the default one, as for every other program."""
+    pactl.run("set-default-sink", "room")
+    monkeypatch.setenv("PULSE_SINK", "ear")
+    with Incoming(arguments=["--model", str(model_path)]) as incoming:
+        assert incoming.output == next(
+            entry.description for entry in pactl.entries("sinks") if entry.name == "ear"
+        )
+        assert wait_for(plays)
+
+
 TALKS = """
 import sys
 sys.stderr.write("a meter of some kind " * 200_000)
 sys.stderr.write("\\nstreamdenoise: the microphone is on fire\\n")
+sys.exit(3)
 """
 
 

@@ -274,10 +274,32 @@ def test_plain_and_dumb_terminals_get_one_line(desk: Desk) -> None:
     for words, env in ((["--plain"], {}), ([], {"TERM": "dumb"})):
         live = desk.live(*words, env=env, start=r"\rin ")
         live.type("b")
-        live.wait_for("live: bypass on")
+        at = live.wait_for("live: bypass on")
+        live.wait_for(r"\rbypass  in ", start=at)
         live.type("q")
         assert live.end() == 0
         assert "\x1b" not in live.raw
+
+
+def test_closed_output_ends_nothing(desk: Desk) -> None:
+    """Started as by a bare script, with nowhere to speak: told, heard and recorded."""
+    words = ["-m", "streamdenoise", "live", "--latency", "0.05", "--record", "c.wav"]
+    line = 'exec "$0" "$@" >&- 2>&- </dev/null'
+    command = ["sh", "-c", line, sys.executable, *words, "--model", desk.model]
+    with subprocess.Popen(command, env=desk.env, cwd=desk.folder) as live:
+        try:
+            end = time.monotonic() + 60
+            while not list((Path(desk.env["XDG_RUNTIME_DIR"])).glob("*/live-*.sock")):
+                assert live.poll() is None and time.monotonic() < end
+                time.sleep(0.1)
+            for word in ("mute", "bypass"):
+                desk.ctl(word)
+                desk.runs_on()
+            desk.ctl("stop")
+            assert live.wait(30) == 0
+        finally:
+            live.kill()
+    assert soundfile.info(desk.folder / "c.wav").frames > 0
 
 
 def test_a_profile_from_the_config_file(desk: Desk) -> None:

@@ -98,6 +98,29 @@ def test_the_verdict_says_which_way_it_differs() -> None:
     assert "16.0 ms less" in verdict(0.010)
 
 
+@pytest.mark.parametrize(
+    ("bypass", "active", "spread", "xruns"),
+    [(0.030, 0.030, 0.0401, 0), (0.030, 0.030, 0.0, 14), (0.040, 0.030, 0.0, 0)],
+)
+def test_what_is_unsteady_certifies_nothing(
+    bypass: float, active: float, spread: float, xruns: int
+) -> None:
+    """Chirps that disagree, many xruns, or two modes apart: no verdict, but a way."""
+    trips = Trip("bypass", 5, 5, bypass, spread), Trip("active", 5, 5, active, 0.0001)
+    parts = {"device in": 0.014, "hop": 0.008, "window": 0.008}
+    result = LoopResult("a", "b", 48_000, trips, parts, xruns)
+    assert abs(result.difference) < TOLERANCE and not result.good
+    assert result.verdict.startswith("too unsteady to tell")
+    assert f"with {xruns} xruns" in result.verdict
+    assert result.as_dict()["steady"] is False
+    assert result.fix("low").endswith("measure again with --latency 0.12")
+    assert result.fix(0.12).endswith("measure again with --latency 0.2")
+    assert result.fix(0.5).endswith("measure again")
+    calm = Trip("bypass", 5, 5, 0.030, 0.0001), Trip("active", 5, 5, 0.031, 0.0001)
+    result = LoopResult("a", "b", 48_000, calm, parts, 1)
+    assert result.good and result.fix("low") == ""
+
+
 @pytest.fixture
 def wired(pulse: PulseServer, monkeypatch: pytest.MonkeyPatch) -> PulseServer:
     """The microphone is the monitor of the sink that is played into."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
-from streamdenoise.control.outlet import Outlet
+from streamdenoise.control.outlet import Outlet, terminal_size
 from tests.terminal import need_terminal, python
 
 FLOOD = """
@@ -125,3 +128,44 @@ def test_what_is_no_terminal_is_in_front(monkeypatch: pytest.MonkeyPatch) -> Non
     """A log has no shell in front of it."""
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     assert Outlet().in_front()
+
+
+def test_without_standard_error_nothing_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After 2>&- Python has no stream at all: views go on, and text is swallowed."""
+    monkeypatch.setattr(sys, "stderr", None)
+    out = Outlet()
+    assert out.write("gone\n") == 5
+    out.flush()
+    out.drain()
+    assert out.through() and out.in_front() and not out.isatty()
+    assert out.encoding == "utf-8"
+    assert terminal_size() == (80, 24)
+    with pytest.raises(OSError, match="closed"):
+        out.fileno()
+    out.close()
+    out.write("after the end\n")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="shells that close a descriptor")
+def test_talk_is_not_printed_as_a_result() -> None:
+    """With standard error closed, standard output has results only."""
+    code = "from streamdenoise.cli.common import say, write; say('talk'); write('it')"
+    for closed, printed in (("2>&-", b"it\n"), (">&-", b""), ("2>&- >&-", b"")):
+        line = ["sh", "-c", f'exec "$0" -c "{code}" {closed}', sys.executable]
+        done = subprocess.run(line, stdout=subprocess.PIPE, check=True)
+        assert done.stdout == printed, closed
+
+
+@pytest.mark.skipif(os.name != "posix", reason="shells that close a descriptor")
+def test_what_libraries_print_does_not_go_into_a_file(tmp_path: Path) -> None:
+    """A file that is opened does not get the number of a closed standard error."""
+    code = (
+        "import os, sys; from streamdenoise.cli.common import keep_descriptors; "
+        "keep_descriptors(); f = open(sys.argv[1], 'wb'); os.write(2, b'ALSA'); "
+        "assert f.fileno() > 2"
+    )
+    line = ["sh", "-c", f'exec "$0" -c "{code}" "$1" 2>&-', sys.executable]
+    subprocess.run([*line, str(tmp_path / "talk.wav")], check=True)
+    assert (tmp_path / "talk.wav").read_bytes() == b""

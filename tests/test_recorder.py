@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import time
 from pathlib import Path
@@ -12,6 +13,7 @@ import soundfile
 
 from streamdenoise import OutputError
 from streamdenoise.audio.file import open_reader
+from streamdenoise.audio.target import failure
 from streamdenoise.live.recorder import Recorder
 from streamdenoise.live.ring import Ring
 from tests.clitools import process
@@ -107,15 +109,21 @@ def test_a_disk_that_fails_keeps_what_was_written(
         time.sleep(0.01)
 
     def full(block: np.ndarray) -> None:
-        raise OutputError("cannot write talk.wav: the disk is full; nothing was left")
+        raise failure(path, OSError(errno.ENOSPC, "full"))
 
     monkeypatch.setattr(recorder._writer, "write", full)
+    monkeypatch.setattr("streamdenoise.audio.target._free_bytes", lambda folder: 0)
     recorder.push(x[4000:])
     while recorder.error is None and time.monotonic() < deadline:
         time.sleep(0.01)
     recorder.push(x)  # harmless
-    with pytest.raises(OutputError, match=r"disk is full.*first 0\.2 s are kept"):
+    with pytest.raises(
+        OutputError, match=r"disk is full.*first 0\.2 s are kept"
+    ) as told:
         recorder.close()
+    # What can be typed is said, and that is no option of `file`.
+    assert "ctl record FILE (at the start: --record FILE)" in str(told.value)
+    assert " -o" not in str(told.value)
     y, _ = soundfile.read(path, dtype="float32", always_2d=True)
     np.testing.assert_array_equal(y, x[:4000])
     assert [p.name for p in tmp_path.iterdir()] == ["talk.wav"]
@@ -246,6 +254,39 @@ def test_a_name_that_is_taken_meanwhile_costs_nothing(
         y, _ = soundfile.read(file, dtype="float32", always_2d=True)
         np.testing.assert_array_equal(y, wanted)
     assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_force_replaces_what_was_there_not_what_came_since(
+    tmp_path: Path, rng: np.random.Generator, old: bool
+) -> None:
+    """Two sessions that may replace one name keep both recordings, each whole."""
+    x, path = sound(rng, 16_000), tmp_path / "two.wav"
+    if old:
+        path.write_bytes(b"old")
+    second = Recorder(path, 16_000, force=True)
+    with Recorder(path, 16_000, force=True) as first:
+        first.push(x)
+    second.push(2 * x)
+    second.close()
+    assert first.paths == [path] and second.paths == [tmp_path / "two-2.wav"]
+    for file, wanted in ((path, x), (tmp_path / "two-2.wav", 2 * x)):
+        y, _ = soundfile.read(file, dtype="float32", always_2d=True)
+        np.testing.assert_array_equal(y, wanted)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_force_spares_what_somebody_wrote_meanwhile(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    """A file that was changed in its place, while the recording ran, is another one."""
+    path = tmp_path / "talk.wav"
+    path.write_bytes(b"old")
+    with Recorder(path, 16_000, force=True) as recorder:
+        recorder.push(sound(rng, 100))
+        path.write_bytes(b"precious")
+    assert path.read_bytes() == b"precious"
+    assert recorder.paths == [tmp_path / "talk-2.wav"]
 
 
 def test_a_folder_that_goes_away_is_told(

@@ -168,13 +168,30 @@ def test_far_from_a_voice_the_room_is_louder_than_the_voice() -> None:
 def test_each_kind_of_noise_fills_the_sequence(pack: Pack, kind: str) -> None:
     """Noise of every kind is there, finite, and differs from draw to draw."""
     none = dict.fromkeys(("babble", "distant", "synthetic"), 0.0)
-    config = MixConfig(seconds=1.0, noise_only=1.0, clip=0.0, **{**none, kind: 1.0})
-    mixer = Mixer(pack, config, seed=4)
+    more = {**none, kind: 1.0, "clean_only": 0.0, "noise_only": 0.0}
+    mixer = Mixer(pack, MixConfig(seconds=1.0, clip=0.0, **more), seed=4)
     pairs = [mixer.pair(np.random.default_rng(seed)) for seed in range(3)]
-    for noisy, clean in pairs:
-        assert np.all(np.isfinite(noisy)) and rms(noisy) > 0.0
-        assert not np.any(clean)
-    assert not np.array_equal(pairs[0][0], pairs[1][0])
+    noises = [noisy - clean for noisy, clean in pairs]
+    assert all(np.all(np.isfinite(x)) and rms(x) > 0.0 for x in noises)
+    assert not np.array_equal(noises[0], noises[1])
+
+
+def test_far_voices_are_no_noise_where_nobody_else_speaks(
+    pack: Pack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They may be the user's, in a room that echoes."""
+    calls: list[int] = []
+    far = Mixer._distant
+    monkeypatch.setattr(
+        Mixer, "_distant", lambda self, rng: (calls.append(1), far(self, rng))[1]
+    )
+    config = MixConfig(seconds=1.0, babble=0.0, distant=1.0, calm=0.5)
+    mixer = Mixer(pack, replace(config, noise_only=1.0), seed=4)
+    mixer.batch(1, 8)
+    assert not calls
+    mixer = Mixer(pack, replace(config, noise_only=0.0, clean_only=0.0), seed=4)
+    mixer.batch(1, 8)
+    assert 0 < len(calls) < 8
 
 
 def test_a_folder_without_a_pack_is_named(tmp_path) -> None:

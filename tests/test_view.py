@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from streamdenoise.control.line import meter_line
 from streamdenoise.control.panel import (
     HEIGHT,
     MAX_WIDTH,
@@ -29,7 +30,6 @@ from streamdenoise.control.view import (
     LineView,
     PanelView,
     choose_view,
-    meter_line,
 )
 from streamdenoise.live.session import Status
 from streamdenoise.live.stream import XRUN_KINDS, Latency
@@ -107,6 +107,35 @@ def test_the_picture_has_what_a_person_asks_for() -> None:
         assert part in text, part
 
 
+@pytest.mark.parametrize("columns", [60, 80, 100])
+@pytest.mark.parametrize("long", [False, True])
+def test_all_parts_of_the_latency_fit(columns: int, long: bool) -> None:
+    """Each part and its number is there, and they add up to the sum, on any screen."""
+    parts = Latency(0.0019, 0.008, 0.008, 0.0248, 0.0222)
+    if long:
+        parts = Latency(0.5019, 0.024, 0.016, 1.2248, 0.5222)
+    scene = replace(
+        SCENE,
+        status=replace(USUAL, latency=parts.total),
+        latency=parts.parts(),
+    )
+    line = text_of(scene, columns - 1).split("\n")[5]
+    total, _, terms = line.partition(" ms = ")
+    names = [term.split()[-2][:3] for term in terms.split("+")]
+    assert names == ["in", "hop", "win", "buf", "out"]
+    numbers = [float(term.split()[-1]) for term in terms.split("+")]
+    assert sum(numbers) == pytest.approx(float(total.split()[-1]), abs=2.0)
+    assert ("device in 1.9 + hop" in line) == (columns == 100 and not long)
+
+
+@pytest.mark.parametrize("columns", [60, 70, 80])
+def test_help_and_quit_are_always_among_the_keys(columns: int) -> None:
+    """Where not all keys fit, none is cut, and the way to the rest is there."""
+    keys = text_of(SCENE, columns - 1).split("\n")[-1]
+    assert keys.startswith(" b bypass") and keys.rstrip().endswith("? help  q quit")
+    assert len(keys.rstrip()) < columns
+
+
 def test_the_picture_keeps_its_size_whatever_it_shows(
     rng: np.random.Generator,
 ) -> None:
@@ -153,6 +182,18 @@ def test_the_picture_keeps_its_size_whatever_it_shows(
                 assert all(style in STYLES for _, style in line)
 
 
+def test_while_waiting_there_are_no_levels() -> None:
+    """The last ones would look as if sound came in; the room for them stays."""
+    waiting = replace(SCENE, status=replace(USUAL, state="waiting for device"))
+    lines = text_of(waiting).split("\n")
+    assert len(lines) == HEIGHT
+    for line, name in zip(lines[1:5], ("in", "out", "less", "load"), strict=True):
+        assert line.startswith(f" {name:<4}     --")
+        assert not re.search(r"[█▁▂▃▄▅▆▇\d]", line)
+    assert "latency 40.0 ms" in lines[5]
+    assert not re.search(r"\d dB|%", meter_line(waiting.status))
+
+
 def test_a_terminal_without_blocks_gets_ascii() -> None:
     """The picture can be drawn in any encoding."""
     assert text_of(SCENE, blocks=False).isascii()
@@ -186,14 +227,39 @@ def test_switches_and_trouble_stand_out() -> None:
 
 
 def test_the_line_fits_a_terminal() -> None:
-    """One line of 80 characters, near the extremes as well."""
+    """All numbers in 80 columns, near the extremes as well."""
     line = meter_line(USUAL)
-    assert len(line) < 80
     assert "-23.4 dB" in line and "17.6 dB" in line and "1:15" in line
-    long = Status(359_999.0, -120.0, -120.0, 99.9, 12.0, dict.fromkeys(XRUN_KINDS, 999))
-    assert len(meter_line(long)) < 96
+    long = Status(35_999.0, -120.0, -120.0, 99.9, 12.0, dict.fromkeys(XRUN_KINDS, 99))
+    assert meter_line(long, width=79).endswith("load 1200%")
     waiting = meter_line(replace(USUAL, state="waiting for device"))
     assert waiting.startswith("waiting for device")
+
+
+@pytest.mark.parametrize("state", ["running", "waiting for device"])
+def test_a_narrow_line_has_whole_fields(state: Any) -> None:
+    """What is switched on comes first, and what does not fit is left out, not cut."""
+    status = replace(USUAL, muted=True, recording=Path("a.wav"), state=state)
+
+    def fields(width: int) -> list[str]:
+        line = meter_line(status, Settings(bypass=True), width)
+        assert len(line) <= width
+        return re.split(r"  (?=[a-z]|\d+:)", line) if line else []
+
+    whole = fields(1000)
+    assert whole[:3] == ["muted", "bypass", "rec"] and len(whole) > 4
+    for width in range(120):
+        found = fields(width)
+        assert found == whole[: len(found)]
+        assert found == whole or len("  ".join(whole[: len(found) + 1])) > width
+
+
+def test_the_line_at_forty_columns() -> None:
+    """Levels and xruns are there; what is removed shows by its name."""
+    some = {**NONE, "output underflow": 3}
+    status = replace(USUAL, level_in=-120.0, level_out=-120.0, xruns=some)
+    assert meter_line(status, Settings(), 39) == "in -120.0 dB  out -120.0 dB  xruns 3"
+    assert meter_line(status, Settings(removed=True), 39).startswith("removed  in")
 
 
 def test_the_view_suits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,7 +275,7 @@ def test_the_view_suits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
     assert isinstance(choose_view(), LineView)
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setattr("streamdenoise.control.view.terminal_size", lambda: (60, 24))
+    monkeypatch.setattr("streamdenoise.control.view.terminal_size", lambda: (59, 24))
     assert isinstance(choose_view(), LineView)
     monkeypatch.setattr("streamdenoise.control.view.terminal_size", lambda: (80, 8))
     assert isinstance(choose_view(), LineView)
@@ -242,6 +308,7 @@ def test_the_line_needs_no_escape_sequences(monkeypatch: pytest.MonkeyPatch) -> 
     """A dumb terminal can only go back to the beginning of its line."""
     monkeypatch.setattr(sys, "stderr", FakeTerminal())
     view = LineView()
+    view.attach(FakeSession(USUAL), True)  # type: ignore[arg-type]
     for status in (USUAL, replace(USUAL, state="waiting for device"), USUAL):
         view(status)
     view.note("bypass on")

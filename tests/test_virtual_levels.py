@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,31 +12,15 @@ from numpy.typing import NDArray
 
 from streamdenoise.virtual import pactl
 from streamdenoise.virtual.incoming import Incoming
-from streamdenoise.virtual.parts import find_all
-from tests.pipewire import pipewire
-from tests.pulse import PulseServer, pulse, wait_for
+from tests.pulse import PulseServer, wait_for
+from tests.servers import either, pipewire, pulse
 from tests.test_incoming import plays
 from tests.test_virtualmic import RATE, start_live
 
-__all__ = ["pipewire", "pulse"]
+__all__ = ["either", "pipewire", "pulse"]
 
 TOLERANCE = 0.1
 """In dB; half of what a changed sum of two channels would make is 1.5."""
-
-
-@pytest.fixture(params=["pulse", "pipewire"])
-def server(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[PulseServer]:
-    """Each server in turn, used by this process too; left as it was found."""
-    found: PulseServer = request.getfixturevalue(request.param)
-    found.use(monkeypatch)
-    sounddevice = pytest.importorskip("sounddevice")
-    sounddevice._terminate()  # it lists devices once, and has done so without server
-    sounddevice._initialize()
-    yield found
-    for device in find_all():
-        device.remove()
 
 
 def tone(path: Path, channels: int, seconds: float = 4.0) -> Path:
@@ -59,15 +42,15 @@ def level(x: NDArray[np.float32]) -> float:
 
 
 def test_the_microphone_is_as_loud_as_what_live_plays(
-    server: PulseServer, model_path: Path, tmp_path: Path
+    either: PulseServer, model_path: Path, tmp_path: Path
 ) -> None:
     """A recorder gets the samples of ``--record``, not 3 dB more."""
     kept, sound = tmp_path / "kept.wav", tone(tmp_path / "tone.wav", 2)
     words = ["--record", str(kept), "--strength", "0"]
-    process = start_live(server, model_path, 7, *words)
+    process = start_live(either, model_path, 7, *words)
     try:
-        with server.recording("streamdenoise.mic", RATE) as heard:
-            server.play(sound, "room")
+        with either.recording("streamdenoise.mic", RATE) as heard:
+            either.play(sound, "room")
         process.communicate(timeout=30)
     finally:
         process.kill()
@@ -77,7 +60,7 @@ def test_the_microphone_is_as_loud_as_what_live_plays(
 
 @pytest.mark.parametrize("channels", [1, 2])
 def test_the_others_are_as_loud_as_they_were(
-    server: PulseServer, model_path: Path, tmp_path: Path, channels: int
+    either: PulseServer, model_path: Path, tmp_path: Path, channels: int
 ) -> None:
     """What a call plays in mono or stereo reaches the loudspeaker at its level."""
     pactl.run("set-default-sink", "ear")
@@ -85,8 +68,8 @@ def test_the_others_are_as_loud_as_they_were(
     words = ["--model", str(model_path), "--rate", str(RATE), "--latency", "0.06"]
     with Incoming(arguments=[*words, "--strength", "0"]) as incoming:
         assert wait_for(plays)
-        with server.recording("ear.monitor", RATE, channels=2) as heard:
-            server.play(sound, incoming.sink_name)
+        with either.recording("ear.monitor", RATE, channels=2) as heard:
+            either.play(sound, incoming.sink_name)
             time.sleep(0.5)
     expected = 20.0 * np.log10(0.5 / np.sqrt(2.0))
     for side in heard[0].T:

@@ -96,6 +96,9 @@ class PartFile:
         Where the result is to be.
     force
         Replace what is there.
+    spare
+        Replace by `force` only what was there at the beginning, not what another
+        program has put there, or changed, meanwhile.
 
     Attributes
     ----------
@@ -111,8 +114,11 @@ class PartFile:
         be written beside it.
     """
 
-    def __init__(self, target: Path, *, force: bool = False) -> None:
+    def __init__(
+        self, target: Path, *, force: bool = False, spare: bool = False
+    ) -> None:
         self.target, self._force = target, force
+        self._spare, self._before = spare, _state(target)
         check_target(target, force=force)
         self.more: list[Path] = []
         self._held: list[int] = []
@@ -153,7 +159,8 @@ class PartFile:
         self.release()
 
     def _place(self, target: Path) -> None:
-        if self._force:
+        known = self._before is not None and self._before == _state(target)
+        if self._force and (known or not self._spare):
             check_target(target, force=True)
             self.path.replace(target)
             return
@@ -191,6 +198,15 @@ class PartFile:
     def failure(self, error: BaseException | None) -> OutputError:
         """Say why writing failed: see `failure`."""
         return failure(self.target, error)
+
+
+def _state(path: Path) -> tuple[int, ...] | None:
+    """Return what tells a file from another, and from itself once it has changed."""
+    try:
+        known = path.lstat()
+    except (OSError, ValueError):
+        return None
+    return known.st_dev, known.st_ino, known.st_size, known.st_mtime_ns
 
 
 def write_whole(target: Path, content: bytes, *, force: bool = False) -> None:

@@ -56,7 +56,8 @@ class AudioWriter:
     keep
         For what cannot be made again: put the file in place by `close` even if some of
         its end could not be stored, as on a full disk, and beside its name if that has
-        been taken meanwhile; `notes` say so. If nothing helps, leave the temporary
+        been taken meanwhile (even with `force`, which replaces only what was there at
+        the beginning); `notes` say so. If nothing helps, leave the temporary
         file, which can be read at any time.
 
     Attributes
@@ -92,7 +93,7 @@ class AudioWriter:
         self._finish, self._keep = finish, keep
         self._rate = sample_rate
         self._most = most_frames(output.format, output.subtype, channels)
-        self._part = PartFile(output.path, force=force)
+        self._part = PartFile(output.path, force=force, spare=keep)
         self._file: Any = None
         try:
             self._file = self._open(sample_rate, channels)

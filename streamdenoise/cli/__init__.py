@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import click
 
-from .common import guarded
+from .common import guarded, keep_descriptors
 
 __all__ = ["cli", "main"]
 
@@ -124,4 +124,5 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line and exit."""
+    keep_descriptors()
     cli(prog_name="streamdenoise")

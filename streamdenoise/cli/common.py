@@ -29,6 +29,7 @@ __all__ = [
     "fail",
     "guarded",
     "json_option",
+    "keep_descriptors",
     "model_option",
     "plain",
     "print_json",
@@ -73,7 +74,9 @@ def warn(sentence: str) -> None:
 fail = warn
 
 
-def _emit(text: str, stream: TextIO) -> None:
+def _emit(text: str, stream: TextIO | None) -> None:
+    if stream is None:  # closed; click would take standard output in its place
+        return
     # A terminal in another encoding gets escapes for what it lacks, no traceback.
     encoding = getattr(stream, "encoding", None) or "utf-8"
     click.echo(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)
@@ -189,6 +192,18 @@ def quiet_exit() -> None:
             continue
         except OSError:
             _lead_nowhere(stream)
+
+
+def keep_descriptors() -> None:
+    """Lead standard descriptors that are closed nowhere.
+
+    Else the next file gets the number of one, a recording say, and C libraries print
+    into it.
+    """
+    with contextlib.suppress(OSError):
+        while (last := os.open(os.devnull, os.O_RDWR)) <= 2:
+            pass
+        os.close(last)
 
 
 def _lead_nowhere(stream: TextIO) -> None:

@@ -35,12 +35,13 @@ __all__ = [
 
 _DEVICE_SECONDS: Final = 2.0
 _REMEMBER_SECONDS: Final = 60.0
-_COLUMNS: Final = 5
+_COLUMNS: Final = 6
 _LIST = (
     "import json, sys\n"
     "from streamdenoise.live.devices import list_devices\n"
-    "print(json.dumps([[d.index, d.name, d.inputs, d.outputs, d.host_api]"
-    " for d in list_devices()]))"
+    "print(json.dumps([[d.index, d.name, d.inputs, d.outputs, d.known_as,"
+    " d.server_name] for d in list_devices() if d.form not in"
+    " ('monitor', 'virtual')]))"
 )
 
 Item = tuple[str, str]
@@ -157,21 +158,22 @@ def _models() -> list[Item]:
     return [(card.name, card.description) for card in list_models()]
 
 
-def words_for(devices: Sequence[tuple[int, str, str]]) -> list[Item]:
+def words_for(devices: Sequence[tuple[int, str, str, str]]) -> list[Item]:
     """Return a word for each device that finds it and no other.
 
     A word needs no quotes in any shell. Where no word of a name is its own, the number
-    is taken.
+    is taken, or the sound server's name of it.
 
     Parameters
     ----------
     devices
-        Index, name and host API of the devices of one direction.
+        Index, name, all in which words find them, and the sound server's name, of the
+        devices of one direction.
     """
-    # A word of the host API finds a device, too.
-    texts = [f"{name} {api}".casefold() for _, name, api in devices]
+    texts = [text for _, _, text, _ in devices]
+    names = [name.casefold() for _, name, _, _ in devices]
     found = []
-    for at, (index, name, _) in enumerate(devices):
+    for at, (index, name, _, server_name) in enumerate(devices):
         others = texts[:at] + texts[at + 1 :]
         word = next(
             (
@@ -179,21 +181,29 @@ def words_for(devices: Sequence[tuple[int, str, str]]) -> list[Item]:
                 for word in re.findall(r"\w+", name.casefold())
                 if len(word) > 1
                 and not word.isdecimal()
-                and not any(word in other for other in others)
+                # A whole name wins over a part of one.
+                and (
+                    (word == name.casefold() and names.count(word) == 1)
+                    or not any(word in other for other in others)
+                )
             ),
-            str(index),
+            server_name or str(index),
         )
         found.append((word, name))
     return found
 
 
-def _devices(direction: int) -> list[tuple[int, str, str]]:
-    """Return index, name and host API of devices with channels in a direction."""
+def _devices(direction: int) -> list[tuple[int, str, str, str]]:
+    """Return what `words_for` takes of devices with channels in a direction."""
     rows = _remembered()
     if rows is None:
         rows = _ask()
         _remember(rows)
-    return [(int(row[0]), str(row[1]), str(row[4])) for row in rows if row[direction]]
+    return [
+        (int(row[0]), str(row[1]), str(row[4]), str(row[5]))
+        for row in rows
+        if row[direction]
+    ]
 
 
 def _ask() -> list[list[Any]]:

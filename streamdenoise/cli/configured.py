@@ -53,10 +53,10 @@ def configurable(command: click.Command) -> click.Command:
 
 
 def flags_of(command: click.Command) -> dict[str, click.Option]:
-    """Return the options of a command by the name of their long flag."""
+    """Return the options that people know of a command, by their long flag."""
     found = {}
     for param in command.params:
-        if isinstance(param, click.Option):
+        if isinstance(param, click.Option) and not param.hidden:
             name = next((o for o in param.opts if o.startswith("--")), "")[2:]
             if name and name not in _NEVER:
                 found[name] = param

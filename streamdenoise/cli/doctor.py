@@ -20,6 +20,7 @@ from .common import (
 
 if TYPE_CHECKING:
     from ..doctor import Check
+    from ..doctor.check import State
     from ..doctor.loopback import LoopResult
     from ..live.session import LiveOptions
 
@@ -152,7 +153,7 @@ def _verdict(checks: list[Check]) -> str:
 def _loop(options: LiveOptions) -> tuple[LoopResult | None, Check]:
     """Measure the way through the devices; what it tells is a check as well."""
     from ..doctor.check import Check
-    from ..doctor.loopback import TOLERANCE, NotHeardError, measure_loop
+    from ..doctor.loopback import NotHeardError, measure_loop
     from ..errors import StreamDenoiseError
 
     name = "round trip"
@@ -164,9 +165,10 @@ def _loop(options: LiveOptions) -> tuple[LoopResult | None, Check]:
     except StreamDenoiseError as error:
         said, _, fix = str(error).partition("; ")
         return None, Check(name, "fail", said, fix)
-    good = abs(result.difference) <= TOLERANCE
-    details: dict[str, Any] = {"difference": result.difference}
-    return result, Check(name, "ok" if good else "warn", result.verdict, "", details)
+    state: State = "ok" if result.good else "warn"
+    details = {"difference": result.difference, "steady": result.steady}
+    fix = result.fix(options.latency)
+    return result, Check(name, state, result.verdict, fix, details)
 
 
 def _loop_lines(result: LoopResult | None) -> list[str]:
@@ -180,5 +182,5 @@ def _loop_lines(result: LoopResult | None) -> list[str]:
     terms = " + ".join(f"{k} {1000 * v:.1f}" for k, v in result.reported.items())
     lines.append(f"reported {1000 * result.total:.2f} ms = {terms}")
     if result.xruns:
-        lines.append(f"xruns    {result.xruns}: measure again with --latency 0.1")
+        lines.append(f"xruns    {result.xruns}")
     return lines

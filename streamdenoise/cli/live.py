@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..errors import DeviceError
 from ..names import shown
 from ..virtual import DEFAULT_NAME
 from .common import (
@@ -114,7 +115,7 @@ def _name(ctx: click.Context, param: click.Parameter, value: str | None) -> str 
     "--also-incoming",
     is_flag=True,
     help="Denoise what the others say as well: a loudspeaker for your call, played on "
-    "the real one (Linux).",
+    "the real one, or on --output (Linux).",
 )
 @click.option(
     "--latency",
@@ -200,10 +201,11 @@ def live(
     streamdenoise live                        default devices (wear headphones)
     streamdenoise live --virtual-mic          a microphone for your call
     streamdenoise live --strength 12          keep a quiet, natural background
-    streamdenoise live --input usb --output pulse
+    streamdenoise live --input usb --output headphones
     streamdenoise live --record talk.wav --duration 60
     """  # noqa: D301
-    sink, virtual_mic = _one_output(ctx, sink, virtual_mic)
+    if not also_incoming:  # else each direction has an output of its own
+        sink, virtual_mic = _one_output(ctx, sink, virtual_mic)
     from ..control.view import choose_view
     from ..live.portaudio import quiet_stderr
     from ..notify import Notifier
@@ -217,11 +219,22 @@ def live(
         from ..live.session import LiveOptions, LiveSession
         from ..virtual import route
         from ..virtual.devices import VirtualDevices
+        from ..virtual.named import Chosen
 
         view = choose_view(plain=plain, none=no_view)
+        # Before a virtual microphone looks from where it could hear itself.
+        chosen = stack.enter_context(Chosen())
+        chosen.name(source, sink)
         virtual = stack.enter_context(VirtualDevices(view.sentence))
         stopping.at_worst(virtual.close)
         if also_incoming:
+            heard_on = chosen.found.get("output")
+            if heard_on is not None and not heard_on.is_server:
+                raise DeviceError(
+                    "what the others say goes through the sound server, and "
+                    f"{shown(heard_on.label)} is none of its devices; list those with: "
+                    "streamdenoise devices"
+                )
             words = _words_given(ctx, ("model", "strength", "mix", "latency"))
             virtual.add_incoming(virtual_mic, words)
         if virtual_mic is not None:
@@ -245,6 +258,7 @@ def live(
         stopping.at_worst(session.keep_recording, dear=True)
         try:
             with session:
+                virtual.attend(session.source, session.sink, session.hold)
                 say(_headline(session))
                 for line in virtual.lines():
                     say(f"live: {line}")
@@ -316,8 +330,10 @@ def _words_given(ctx: click.Context, names: tuple[str, ...]) -> list[str]:
 
 def _headline(session: LiveSession) -> str:
     how = "one stream" if session.duplex else "two streams"
+    # By now: the default may become another one while sound runs.
+    source, sink = session.source.real("input"), session.sink.real("output")
     return (
-        f"live: {shown(session.source.label)} -> {shown(session.sink.label)}, "
+        f"live: {shown(source.label)} -> {shown(sink.label)}, "
         f"{session.rate} Hz, {how}, model {shown(session.model_name)}, latency "
         f"{1000 * session.latency().total:.0f} ms; Ctrl-C ends"
     )
@@ -348,7 +364,8 @@ def summary_lines(summary: dict[str, Any]) -> list[str]:
             "the delay stayed short"
         )
     if summary.get("losses"):
-        lines.append(f"devices  went away {summary['losses']} times")
+        often = f"{summary['losses']} times" if summary["losses"] > 1 else "once"
+        lines.append(f"lost     a device went away {often}")
     step = summary["step"]
     if step is not None and step["count"]:
         lines.append(

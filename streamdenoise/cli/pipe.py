@@ -65,9 +65,12 @@ def pipe(
     streamdenoise pipe --rate 48000 --channels 2 --format f32le < in.raw > out.raw
     """  # noqa: D301
     settings = settings_from(strength, mix, removed)
+    hint = "such as: arecord -f S16_LE -r 16000 | streamdenoise pipe | aplay"
+    for name, stream in (("input", sys.stdin), ("output", sys.stdout)):
+        if stream is None:
+            raise click.UsageError(f"standard {name} is closed; connect it, {hint}")
     source: BinaryIO = sys.stdin.buffer
     sink: BinaryIO = sys.stdout.buffer
-    hint = "such as: arecord -f S16_LE -r 16000 | streamdenoise pipe | aplay"
     if sys.stdin.isatty():
         raise click.UsageError(
             f"standard input is a terminal; send audio to it, {hint}"

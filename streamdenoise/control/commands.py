@@ -86,6 +86,9 @@ class Session(Protocol):
     def latency(self) -> Latency:
         """Return the latency by parts."""
 
+    def summary(self) -> dict[str, Any]:
+        """Return all that is known of the session in plain types."""
+
     def stop(self) -> None:
         """Ask the session to end."""
 
@@ -294,7 +297,7 @@ class Controls:
             session.record(None)  # of one that stopped by itself this raises why
             if running is None:
                 return "nothing is being recorded"
-            return f"recorded {shown(running)}"
+            return f"recorded {self._made(running)}"
         if running is not None:
             raise StreamDenoiseError(
                 f"a recording to {shown(running)} runs already; end it first with: "
@@ -313,6 +316,12 @@ class Controls:
             )
         session.record(path)
         return f"recording to {shown(path)}"
+
+    def _made(self, meant: Path) -> str:
+        """Return the file of a recording that is over: its name may have been taken."""
+        recorded = self.session.summary()["recorded"] or {}
+        files: list[str] = recorded.get("files", [])
+        return shown(meant if str(meant) in files or not files else files[-1])
 
     def _new_name(self) -> Path:
         folder: Path | None = None
@@ -356,10 +365,13 @@ class Controls:
             parts.append("muted")
         if self.session.recording is not None:
             parts.append(f"recording to {shown(self.session.recording)}")
+        if status.state == "running":
+            parts += [
+                f"in {status.level_in:.1f} dB",
+                f"out {status.level_out:.1f} dB",
+                f"load {status.load:.0%}",
+            ]
         parts += [
-            f"in {status.level_in:.1f} dB",
-            f"out {status.level_out:.1f} dB",
-            f"load {status.load:.0%}",
             f"latency {1000 * status.latency:.0f} ms",
             f"xruns {status.xrun_count}",
         ]
@@ -373,9 +385,13 @@ class Controls:
 def status_dict(session: Session) -> dict[str, Any]:
     """Return status, settings and latency by parts of a session in plain types.
 
-    Times are in seconds, levels in dB below full scale.
+    Times are in seconds, levels in dB below full scale. While a device is waited for
+    there are no levels and no load: the last ones would look like sound.
     """
     known = asdict(session.status())
+    if known["state"] != "running":
+        known |= dict.fromkeys(("level_in", "level_out", "reduction", "load"))
+        known |= {"bands_in": (), "bands_out": ()}
     known["recording"] = _path_text(known["recording"])
     latency = session.latency()
     return {

@@ -14,7 +14,7 @@ import os
 import select
 import sys
 import time
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 __all__ = ["Outlet", "is_terminal", "terminal_size"]
 
@@ -29,12 +29,14 @@ class Outlet(io.TextIOBase):
     """A text stream onto standard error; what it writes to may do as it likes.
 
     Onto a terminal it writes through a descriptor of its own, for which alone it asks
-    not to wait. Anything else it hands to standard error as it is.
+    not to wait. Anything else it hands to standard error as it is, and where standard
+    error is closed nothing is said.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._stream = sys.stderr
+        # Closed by who started us, as with 2>&-, it is None.
+        self._stream: TextIO | None = sys.stderr
         self._pending = b""
         self._fd = _own_descriptor(self._stream)
 
@@ -48,7 +50,9 @@ class Outlet(io.TextIOBase):
         return is_terminal()
 
     def fileno(self) -> int:
-        """Return the descriptor of standard error."""
+        """Return the descriptor of standard error; OSError if that is closed."""
+        if self._stream is None:
+            raise io.UnsupportedOperation("standard error is closed")
         return self._stream.fileno()
 
     def writable(self) -> bool:
@@ -58,6 +62,8 @@ class Outlet(io.TextIOBase):
     def write(self, text: str) -> int:
         """Take `text`; what the terminal's encoding lacks is escaped."""
         data = text.encode(self.encoding, "backslashreplace")
+        if self._stream is None:
+            return len(text)
         if self._fd is None:
             with contextlib.suppress(OSError, ValueError):
                 self._stream.write(data.decode(self.encoding))
@@ -67,6 +73,8 @@ class Outlet(io.TextIOBase):
 
     def flush(self) -> None:
         """Hand over what the terminal takes now."""
+        if self._stream is None:
+            return
         if self._fd is None:
             with contextlib.suppress(OSError, ValueError):
                 self._stream.flush()
@@ -98,7 +106,7 @@ class Outlet(io.TextIOBase):
         terminal that does not control us, or none at all, counts as ours.
         """
         try:
-            fd = self._stream.fileno() if self._fd is None else self._fd
+            fd = self.fileno() if self._fd is None else self._fd
             return os.tcgetpgrp(fd) == os.getpgrp()
         except (OSError, ValueError, AttributeError):
             return True

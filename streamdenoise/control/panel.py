@@ -34,7 +34,7 @@ __all__ = [
 HEIGHT: Final = 10
 """Lines of the picture."""
 
-MIN_WIDTH: Final = 64
+MIN_WIDTH: Final = 59
 """Columns below which there is no room for it."""
 
 MAX_WIDTH: Final = 100
@@ -43,6 +43,16 @@ _FLOOR, _TOP = -72.0, 0.0
 _BAND_FLOOR, _BAND_TOP = -96.0, -24.0
 _BLOCKS: Final = " ▁▂▃▄▅▆▇█"
 _ASCII_BLOCKS: Final = " ..::-=+#"
+
+_SHORT: Final = {"device in": "in", "device out": "out"}
+_SHORTEST: Final = {**_SHORT, "window": "win", "buffer": "buf"}
+_LATENCY_FORMS: Final[tuple[tuple[Mapping[str, str], str, int], ...]] = (
+    ({}, " + ", 1),
+    (_SHORT, " + ", 1),
+    (_SHORTEST, "+", 1),
+    (_SHORTEST, "+", 0),
+)
+"""Names, what joins them, and decimals, from the longest."""
 
 Piece = tuple[str, str]
 """Text, and the name of its style in `STYLES`."""
@@ -134,7 +144,7 @@ def rows(scene: Scene, width: int, *, blocks: bool = True) -> list[list[Piece]]:
         _head(scene, width, blocks),
         *body,
         _advice(scene),
-        _keys() if scene.keys else [(" Ctrl-C ends", "dim")],
+        _keys(width) if scene.keys else [(" Ctrl-C ends", "dim")],
     ]
     return [_cut(line, width) for line in lines]
 
@@ -155,7 +165,7 @@ def _head(scene: Scene, width: int, blocks: bool) -> list[Piece]:
 
 
 def _levels(scene: Scene, width: int, blocks: bool) -> list[list[Piece]]:
-    status, settings = scene.status, scene.settings
+    status, settings = _heard(scene.status), scene.settings
     count = max(len(status.bands_in), 1)
     each = 2 if width >= 44 + 2 * count else 1
     bar = min(width - 20 - each * count, 44)
@@ -164,30 +174,30 @@ def _levels(scene: Scene, width: int, blocks: bool) -> list[list[Piece]]:
     scale = _scale(each * count)
     return [
         [
-            (f" in   {status.level_in:6.1f} dB  ", ""),
+            (f" in   {_figure(status.level_in, '6.1f')} dB  ", ""),
             *_bar(share_in, bar, _loudness(status.level_in), blocks),
             ("  ", ""),
             *_bands(status.bands_in, each, "in", blocks),
         ],
         [
-            (f" out  {status.level_out:6.1f} dB  ", ""),
+            (f" out  {_figure(status.level_out, '6.1f')} dB  ", ""),
             *_bar(share_out, bar, "out", blocks),
             ("  ", ""),
             *_bands(status.bands_out, each, "out", blocks),
         ],
         [
-            (f" less {status.reduction:6.1f} dB  ", ""),
+            (f" less {_figure(status.reduction, '6.1f')} dB  ", ""),
             *_bar(status.reduction / 48.0, bar, "less", blocks),
             ("  ", ""),
             *_bands([_BAND_FLOOR + 2.0 * x for x in less], each, "less", blocks),
         ],
         [
-            (f" load {status.load:6.1%}     ", ""),
+            (f" load {_figure(status.load, '6.1%')}     ", ""),
             *_bar(status.load, bar, "bad" if status.load > 0.7 else "good", blocks),
             ("  ", ""),
             (scale, "dim"),
         ],
-        _latency(scene),
+        _latency(scene, width),
         [
             (" xruns   ", ""),
             (xruns(status.xruns), "high" if status.xrun_count else "good"),
@@ -196,14 +206,35 @@ def _levels(scene: Scene, width: int, blocks: bool) -> list[list[Piece]]:
     ]
 
 
-def _latency(scene: Scene) -> list[Piece]:
-    parts = [
-        f"{name} {1000 * seconds:.1f}"
-        for name, seconds in scene.latency.items()
-        if seconds or name != "buffer"
-    ]
-    text = f" latency {1000 * scene.status.latency:.1f} ms"
-    return [(text, ""), (f" = {' + '.join(parts)}" if parts else "", "dim")]
+def _heard(status: Status) -> Status:
+    """Return a status without levels where none come in: the last ones are over."""
+    if status.state == "running":
+        return status
+    none = (math.nan,) * len(status.bands_in)
+    return replace(
+        status,
+        level_in=math.nan,
+        level_out=math.nan,
+        reduction=math.nan,
+        load=math.nan,
+        bands_in=none,
+        bands_out=none,
+    )
+
+
+def _figure(value: float, form: str) -> str:
+    return format(value, form) if math.isfinite(value) else "--".rjust(6)
+
+
+def _latency(scene: Scene, width: int) -> list[Piece]:
+    """Return the sum with all of its parts, in the longest form that fits."""
+    text, terms = f" latency {1000 * scene.status.latency:.1f} ms", ""
+    parts = [(n, 1000 * s) for n, s in scene.latency.items() if s or n != "buffer"]
+    for names, plus, digits in _LATENCY_FORMS:
+        terms = plus.join(f"{names.get(n, n)} {ms:.{digits}f}" for n, ms in parts)
+        if len(text) + len(" = ") + len(terms) <= width:
+            break
+    return [(text, ""), (f" = {terms}" if terms else "", "dim")]
 
 
 def _switches(status: Status, settings: Settings, blocks: bool) -> list[Piece]:
@@ -231,9 +262,13 @@ def _advice(scene: Scene) -> list[Piece]:
     return [(f" {advice}", "high")] if advice else []
 
 
-def _keys() -> list[Piece]:
+def _keys(width: int) -> list[Piece]:
+    """Return the keys; where not all fit, those that `?` lists are left out first."""
+    shown_keys = list(HELP)
+    while sum(len(key) + len(name) + 3 for key, name, _ in shown_keys) > width + 1:
+        del shown_keys[-3]  # the last two are help and quit
     pieces: list[Piece] = []
-    for key, name, _ in HELP:
+    for key, name, _ in shown_keys:
         pieces += [(f" {key}", "key"), (f" {name} ", "dim")]
     return pieces
 

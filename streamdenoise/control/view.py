@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TextIO, cast
 
 from ..names import shown
 from .commands import strength_text
+from .line import meter_line
 from .outlet import Outlet, is_terminal, terminal_size
-from .panel import HEIGHT, MIN_WIDTH, STYLES, clock, rows, scene_of, xruns
+from .panel import HEIGHT, MIN_WIDTH, STYLES, rows, scene_of, xruns
 
 if TYPE_CHECKING:
     from ..live.session import LiveSession, Status
     from ..settings import Settings
 
-__all__ = ["JournalView", "LineView", "PanelView", "View", "choose_view", "meter_line"]
+__all__ = ["JournalView", "LineView", "PanelView", "View", "choose_view"]
 
 PAUSE: Final = 0.18
 """Least seconds between two pictures: five or six a second are enough for eyes."""
@@ -157,10 +158,12 @@ class LineView:
 
     def __init__(self) -> None:
         self._out = Outlet()
+        self._session: LiveSession | None = None
         self._width = 0
 
     def attach(self, session: LiveSession, keys: bool) -> None:
-        """Nothing is needed."""
+        """Remember the session, for its switches."""
+        self._session = session
 
     def __call__(self, status: Status) -> None:
         """Write the line over."""
@@ -169,7 +172,8 @@ class LineView:
             return
         if not self._out.through():
             return
-        line = meter_line(status)[: terminal_size()[0] - 1]
+        settings = None if self._session is None else self._session.settings
+        line = meter_line(status, settings, terminal_size()[0] - 1)
         self._out.write("\r" + line.ljust(self._width))
         self._out.flush()
         self._width = len(line)
@@ -270,19 +274,6 @@ class PanelView:
         else:
             self._painter.leave()
         self._out.drain()
-
-
-def meter_line(status: Status) -> str:
-    """Return the numbers of a moment as one line of about 80 characters."""
-    if status.state != "running":
-        return f"{status.state} ...  {clock(status.seconds)}"
-    flags = "  muted" if status.muted else ""
-    flags += "  rec" if status.recording is not None else ""
-    return (
-        f"in {status.level_in:6.1f} dB  out {status.level_out:6.1f} dB  "
-        f"reduction {status.reduction:4.1f} dB  load {status.load:4.0%}  "
-        f"xruns {status.xrun_count}  {clock(status.seconds)}{flags}"
-    )
 
 
 def _help_lines() -> list[str]:

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DeviceError
+from ..live.seek import longer
 from ..settings import Settings
 from .chirp import chirp, find_delay
 
@@ -48,6 +49,9 @@ MODES: Final = (
 
 TOLERANCE: Final = 0.005
 """Seconds between sum of parts and measurement that count as equal."""
+
+MOST_XRUNS: Final = 2
+"""Xruns with which a measurement still counts: each may move the buffer."""
 
 INTERVAL: Final = 1.0
 """Seconds between two chirps, and the longest way that can be measured."""
@@ -125,9 +129,31 @@ class LoopResult:
         return self.measured - self.total
 
     @property
+    def variation(self) -> float:
+        """How much the way varied, within a mode or from one to the other."""
+        medians = [trip.median for trip in self.trips]
+        apart = max(medians) - min(medians)
+        return max(apart, *(trip.spread for trip in self.trips))
+
+    @property
+    def steady(self) -> bool:
+        """Whether the way was as long each time, so that the median means something."""
+        return self.variation <= TOLERANCE and self.xruns <= MOST_XRUNS
+
+    @property
+    def good(self) -> bool:
+        """Whether the sum of the parts is known to be right."""
+        return self.steady and abs(self.difference) <= TOLERANCE
+
+    @property
     def verdict(self) -> str:
         """One sentence on the difference."""
         apart = 1000 * self.difference
+        if not self.steady:
+            return (
+                "too unsteady to tell: the way varied by "
+                f"{1000 * self.variation:.1f} ms, with {self.xruns} xruns"
+            )
         if abs(self.difference) <= TOLERANCE:
             return f"the sum of the parts is right within {abs(apart):.1f} ms"
         if apart > 0:
@@ -141,6 +167,20 @@ class LoopResult:
             "most that they may hold"
         )
 
+    def fix(self, asked: float | str) -> str:
+        """Return what to type for a steady measurement; empty if this one is.
+
+        Parameters
+        ----------
+        asked
+            The latency that the devices were asked for.
+        """
+        if self.steady:
+            return ""
+        above = longer(asked if isinstance(asked, float) else 0.08)
+        more = f" with --latency {above[0]:g}" if above else ""
+        return f"close programs that keep the CPU busy, and measure again{more}"
+
     def as_dict(self) -> dict[str, Any]:
         """All of it in plain types, for JSON."""
         return {
@@ -148,6 +188,7 @@ class LoopResult:
             "total": self.total,
             "measured": self.measured,
             "difference": self.difference,
+            "steady": self.steady,
             "verdict": self.verdict,
         }
 
@@ -281,9 +322,9 @@ def measure_loop(
 
 
 def _interrupted(names: tuple[str, str]) -> str:
-    source, sink = names
+    what = " or ".join(dict.fromkeys(names))
     return (
-        f"{source} or {sink} went away or was opened again during the measurement, "
+        f"{what} went away or was opened again during the measurement, "
         "which says nothing then; see that it stays plugged in and nothing else takes "
         "it, and measure again with: streamdenoise doctor --loop"
     )

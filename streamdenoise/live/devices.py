@@ -8,16 +8,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any, Final, Literal, cast
 
 from ..constants import MAX_RATE, MIN_RATE
 from ..errors import DeviceError
 from .holders import ROOT, HeldError, held_error
+from .naming import has_words, listed, meant, near, words_of
 from .portaudio import load_sounddevice, quiet_stderr
 
 Kind = Literal["input", "output"]
+Form = Literal["", "loudspeaker", "headphones", "monitor", "virtual"]
 
 COMMON_RATES: Final = (
     48_000,
@@ -37,24 +38,19 @@ SOUND_SERVERS: Final = ("pulse", "pipewire", "default", "sysdefault")
 """ALSA names behind which a sound server or a plugin stands, not a card."""
 
 _ONE_CLOCK_APIS: Final = ("JACK Audio Connection Kit", "ASIO")
-_API_RANK: Final = ("ASIO", "Windows WASAPI", "Windows DirectSound", "MME")
-
-_SPEAKER_WORDS: Final = ("speaker", "lautsprecher", "haut-parleur", "altavo")
-_BUILT_IN_WORDS: Final = ("built-in", "builtin", "internal", "macbook", "laptop")
-_HEAD_WORDS: Final = ("headphone", "headset", "earphone", "airpods", "buds", "kopfh")
 
 
 @dataclass(frozen=True)
 class Device:
-    """A sound device as PortAudio sees it.
+    """A sound device as PortAudio sees it, or one of the sound server behind that.
 
     Attributes
     ----------
     index
         What `--input` and `--output` take as a number; it may change when devices
-        come and go.
+        come and go. Of a server's device: that of the door to the server.
     name, host_api
-        As PortAudio says them.
+        As PortAudio says them; a server's description, and what server it is.
     inputs, outputs
         Most channels in each direction; 0: none.
     default_rate
@@ -67,6 +63,15 @@ class Device:
         Whether its host API takes it when only the API is named.
     rates
         Rates in Hz that were tried and taken; None if nothing was tried.
+    server_name
+        What the sound server calls it; empty for a device of PortAudio's own.
+    port
+        What the server says is in use of it, such as ``"Headphones"``.
+    form
+        What it is, where the server knows. A ``"monitor"`` is what a sink plays, and
+        ``"virtual"`` is what this program made.
+    behind
+        Of a door to the server: the input and the output that it leads to by now.
     """
 
     index: int
@@ -82,16 +87,38 @@ class Device:
     api_input: bool = False
     api_output: bool = False
     rates: tuple[int, ...] | None = None
+    server_name: str = ""
+    port: str = ""
+    form: Form = ""
+    behind: tuple[Device | None, Device | None] = (None, None)
 
     @property
     def label(self) -> str:
         """Name for a person: index, name and host API."""
-        return f"{self.index} {self.name} ({self.host_api})"
+        number = "" if self.server_name else f"{self.index} "
+        return f"{number}{self.name} ({self.host_api})"
+
+    @property
+    def known_as(self) -> str:
+        """All in which the words that name it are looked for, in lower case."""
+        # "Audio" is a part of many names, and is not to find all of PulseAudio's.
+        api = () if self.server_name else (self.host_api,)
+        return " ".join((self.name, self.server_name, self.port, *api)).casefold()
+
+    @property
+    def is_monitor(self) -> bool:
+        """Whether it is no microphone, but what is played."""
+        return self.form == "monitor"
 
     @property
     def is_server(self) -> bool:
         """Whether a sound server stands behind it, which converts every rate."""
-        return self.host_api == "ALSA" and self.name in SOUND_SERVERS
+        door = self.host_api == "ALSA" and self.name in SOUND_SERVERS
+        return door or bool(self.server_name)
+
+    def real(self, kind: Kind) -> Device:
+        """Return the device behind a door; of others, and where unknown, itself."""
+        return self.behind[kind == "output"] or self
 
     def channels(self, kind: Kind) -> int:
         """Most channels in one direction."""
@@ -103,7 +130,16 @@ class Device:
 
     def as_dict(self) -> dict[str, Any]:
         """All of it in plain types, for JSON."""
-        return asdict(self)
+        plain = asdict(replace(self, behind=(None, None)))
+        del plain["behind"]
+        if self.server_name:
+            plain["index"] = None  # there is none to name it by
+            kind = "source" if self.inputs else "sink"
+            plain |= {
+                "description": self.name,
+                "kind": "monitor" if self.is_monitor else kind,
+            }
+        return plain
 
 
 def list_devices(sd: Any = None, *, probe: bool = False) -> list[Device]:
@@ -120,7 +156,7 @@ def list_devices(sd: Any = None, *, probe: bool = False) -> list[Device]:
     Returns
     -------
     list of Device
-        In PortAudio's order; may be empty.
+        In PortAudio's order, then those of the sound server; may be empty.
 
     Raises
     ------
@@ -151,6 +187,10 @@ def list_devices(sd: Any = None, *, probe: bool = False) -> list[Device]:
             if probe:
                 device = _with_rates(sd, device)
             found.append(device)
+    if any(device.is_server for device in found):
+        from ..virtual.named import with_served
+
+        return with_served(found)
     return found
 
 
@@ -242,43 +282,67 @@ def find_device(
     HeldError
         If there is none because another program has it.
     """
-    usable = [d for d in devices if d.channels(kind)]
-    if not usable:
+    usable = [d for d in devices if d.channels(kind) and d.form != "virtual"]
+    own = [d for d in usable if not d.server_name]
+    if not own:
         raise _held(kind, (), root) or DeviceError(_nothing_here(kind, devices))
     if spec is None:
-        for device in usable:
-            if device.is_default(kind):
-                return device
-        return usable[0]
+        return next((d for d in own if d.is_default(kind)), own[0])
     text = str(spec).strip()
     if text.isdecimal():
-        return _by_index(int(text), kind, devices, usable)
-    whole = [d for d in usable if d.name.casefold() == text.casefold()]
-    words = text.casefold().replace(",", " ").split()
-    found = whole or [
-        d
-        for d in usable
-        if all(w in f"{d.name} {d.host_api}".casefold() for w in words)
-    ]
-    found = _api_default(words, kind, _best_api(found))
+        return _by_index(int(text), kind, devices, own)
+    found = meant(text, kind, usable)
     if len(found) == 1:
         return found[0]
     if found:
+        number = "" if all(d.server_name for d in found) else ", or the number"
         raise DeviceError(
-            f"'{text}' fits {len(found)} {kind} devices: {_shown(found)}; give more of "
-            "the name, or the number"
+            f"'{text}' fits {len(found)} {kind} devices: {listed(found)}; give more of "
+            f"the name{number}"
         )
-    held = _held(kind, words, root)
-    if held is not None:
-        raise held
-    near = _near(words, usable)
-    if near:
-        raise DeviceError(
+    raise _held(kind, words_of(text), root) or DeviceError(
+        _unknown(text, kind, devices, usable)
+    )
+
+
+def _unknown(
+    text: str, kind: Kind, devices: Sequence[Device], usable: Sequence[Device]
+) -> str:
+    """Say that nothing has this name, and what is nearest."""
+    words = words_of(text)
+    # A virtual microphone before what its sink plays.
+    for device in sorted(devices, key=lambda d: d.server_name.endswith(".monitor")):
+        if not device.channels(kind) or not has_words(device, words):
+            continue
+        if device.form == "virtual":
+            return _not_ours(device, kind)
+        if device.is_monitor:
+            return (
+                f"no input device is called '{text}'; for what is played there, type: "
+                f"--input {device.server_name}"
+            )
+    usable = [d for d in usable if not d.is_monitor]
+    alike = near(words, usable)
+    if alike:
+        return (
             f"no {kind} device is called '{text}'; those that match in part: "
-            f"{_shown(near)}; all are listed by: streamdenoise devices"
+            f"{listed(alike)}; all are listed by: streamdenoise devices"
         )
-    raise DeviceError(
-        f"no {kind} device is called '{text}'; there are: {_shown(usable)}"
+    # The server's first: the others are many, and few of them are of use then.
+    usable.sort(key=lambda d: not d.server_name)
+    return f"no {kind} device is called '{text}'; there are: {listed(usable)}"
+
+
+def _not_ours(device: Device, kind: Kind) -> str:
+    if kind == "input":
+        return (
+            f"'{device.name}' is a virtual device of streamdenoise, which would hear "
+            "itself; choose a microphone with --input (streamdenoise devices lists "
+            "them)"
+        )
+    return (
+        f"'{device.name}' is a virtual device of streamdenoise; to play into a virtual "
+        "microphone, type --virtual-mic instead of --output"
     )
 
 
@@ -291,62 +355,18 @@ def _by_index(
     index: int, kind: Kind, devices: Sequence[Device], usable: Sequence[Device]
 ) -> Device:
     for device in devices:
-        if device.index == index:
+        if device.index == index and not device.server_name:
             if device.channels(kind):
                 return device
             raise DeviceError(
                 f"device {device.label} has no {kind} channels; {kind} devices are: "
-                f"{_shown(usable)}"
+                f"{listed(usable)}"
             )
-    raise DeviceError(f"there is no device {index}; {kind} devices: {_shown(usable)}")
-
-
-def _best_api(found: Sequence[Device]) -> list[Device]:
-    """Of one device that several host APIs offer, keep the best ranked."""
-    if len({d.host_api for d in found}) < len(found):
-        return list(found)  # two from one API are two devices
-    ranked = [d for d in found if d.host_api in _API_RANK]
-    if len(ranked) < 2:
-        return list(found)
-    return [min(ranked, key=lambda d: _API_RANK.index(d.host_api))]
-
-
-def _api_default(
-    words: Sequence[str], kind: Kind, found: Sequence[Device]
-) -> list[Device]:
-    """Of all devices of one host API, which was named alone, keep its default."""
-    apis = {d.host_api for d in found}
-    if len(apis) == 1 and all(w in next(iter(apis)).casefold() for w in words):
-        chosen = [d for d in found if (d.api_input, d.api_output)[kind == "output"]]
-        return chosen or list(found)
-    return list(found)
-
-
-def _near(words: Sequence[str], usable: Sequence[Device]) -> list[Device]:
-    """Devices with a word that contains one of `words`, or is spelt much like it."""
-
-    def alike(word: str, other: str) -> bool:
-        return word in other or SequenceMatcher(None, word, other).ratio() > 0.6
-
-    return [
-        d
-        for d in usable
-        if any(
-            alike(word, other)
-            for word in words
-            for other in f"{d.name} {d.host_api}".casefold().split()
-        )
-    ]
-
-
-def _shown(devices: Sequence[Device], most: int = 8) -> str:
-    text = ", ".join(d.label for d in devices[:most])
-    more = len(devices) - most
-    return f"{text} and {more} more" if more > 0 else text
+    raise DeviceError(f"there is no device {index}; {kind} devices: {listed(usable)}")
 
 
 def _nothing_here(kind: Kind, devices: Sequence[Device]) -> str:
-    have = f"only {_shown(devices)}" if devices else "no sound device at all"
+    have = f"only {listed(devices)}" if devices else "no sound device at all"
     advice = {
         "linux": "is a sound server running (pulseaudio --check, pactl info), and may "
         "you use the sound card (is 'audio' in what 'groups' prints)?",
@@ -375,26 +395,5 @@ def one_clock(source: Device, sink: Device) -> bool:
 
 def same_device(one: Device, other: Device) -> bool:
     """Whether two entries, of lists made at different times, are one device."""
-    return (one.name, one.host_api) == (other.name, other.host_api)
-
-
-def loudspeaker_advice(source: Device, sink: Device) -> str | None:
-    """Return a sentence if the output is a loudspeaker that the microphone hears.
-
-    Names are all that there is to go by; a sound server says nothing, and gets none.
-    """
-    into, out = source.name.casefold(), sink.name.casefold()
-    if any(word in out for word in _HEAD_WORDS):
-        return None
-    speaker = any(word in out for word in _SPEAKER_WORDS)
-    built_in = any(w in into for w in _BUILT_IN_WORDS) and any(
-        w in out for w in _BUILT_IN_WORDS
-    )
-    if not speaker and not built_in:
-        return None
-    if any(word in into for word in _HEAD_WORDS):
-        return None
-    return (
-        f"{sink.label} looks like a loudspeaker beside the microphone, which would "
-        "hear itself and howl: wear headphones, or choose another device with --output"
-    )
+    first, second = ((d.name, d.host_api, d.server_name) for d in (one, other))
+    return first == second

@@ -81,9 +81,10 @@ class Holder:
             return f"stop it with: {shown(self.stop)}"
         if self.program in _SERVERS:
             return (
-                "that is the sound server, so choose the device pulse, pipewire or "
-                "default, which may have to be installed: sudo apt install "
-                "pipewire-alsa, or for PulseAudio libasound2-plugins"
+                "that is the sound server, so choose one of its devices, or pulse, "
+                "pipewire or default (streamdenoise devices lists them); if there are "
+                "none, type: sudo apt install pipewire-alsa, or for PulseAudio "
+                "libasound2-plugins"
             )
         return "close that program"
 

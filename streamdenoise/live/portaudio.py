@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any, Final, TextIO
 
 from ..errors import DeviceError, RuntimeMissingError
+from .behind import server_trouble
 
 # PortAudio's error numbers, as its header names them.
 INVALID_CHANNELS: Final = -9998
@@ -110,6 +112,8 @@ def reinitialise(sd: Any) -> None:
 def explain(error: Exception, what: str, rate: int | None = None) -> DeviceError:
     """Turn a PortAudio error into one sentence that says what to do.
 
+    Not for the audio thread: a sound server that is behind the device is asked.
+
     Parameters
     ----------
     error
@@ -119,7 +123,7 @@ def explain(error: Exception, what: str, rate: int | None = None) -> DeviceError
     rate
         The rate in Hz that was tried.
     """
-    code = error_code(error)
+    code, what = error_code(error), _once(what)
     text = str(error.args[0]) if error.args else type(error).__name__
     if code == DEVICE_UNAVAILABLE or "busy" in text.casefold():
         return DeviceError(
@@ -142,10 +146,19 @@ def explain(error: Exception, what: str, rate: int | None = None) -> DeviceError
             f"{what} is not there any more; list the devices again with: "
             "streamdenoise devices"
         )
+    trouble = server_trouble(what)
+    if trouble:
+        return DeviceError(f"{what} cannot be opened: {trouble}")
     return DeviceError(
         f"{what} cannot be opened ({text}); choose another device (streamdenoise "
         "devices lists them), or try --latency 0.1"
     )
+
+
+def _once(what: str) -> str:
+    """Return a pair as one device, where both sides are the same."""
+    same = re.fullmatch(r"(?:the pair )?(.+) (?:or|and) (.+)", what)
+    return same[1] if same and same[1] == same[2] else what
 
 
 def _who_uses() -> str:

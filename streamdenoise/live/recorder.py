@@ -52,7 +52,8 @@ class Recorder:
     channels
         Samples in a frame.
     force
-        Replace `path` if it is there.
+        Replace `path` if it is there now; what another one puts there meanwhile stays,
+        and this recording gets a name beside it.
     max_bytes
         Bytes of audio after which a WAV or AIFF goes on in another file.
 
@@ -197,7 +198,7 @@ class Recorder:
                     self._writer = self._open(self._next_part())
                     self._write(self._scratch[room:count])
             except StreamDenoiseError as error:
-                self.error = self.error or error
+                self.error = self.error or _while_it_runs(error)
                 self._finish()
 
     def _write(self, block: FloatArray) -> None:
@@ -252,7 +253,7 @@ class Recorder:
             writer.close()
             self.paths.append(writer.output.path)
         except OutputError as error:
-            self.error = self.error or _for_live(error)
+            self.error = self.error or _while_it_runs(error)
         # Some encoders hold back a second, which a full disk does not take.
         self.written -= writer.written - writer.stored
         if self.error is None and writer.stored < writer.written:
@@ -286,4 +287,10 @@ def _format_of(path: Path, sample_rate: int, channels: int) -> OutputFormat:
 
 def _for_live(error: OutputError) -> OutputError:
     """Name the option that this command has."""
-    return OutputError(str(error).replace("with -o", "with --record"))
+    return OutputError(str(error).replace("with -o", "with --record FILE"))
+
+
+def _while_it_runs(error: StreamDenoiseError) -> OutputError:
+    """Name what can be typed while sound goes on, and at the next start."""
+    how = "with: streamdenoise ctl record FILE (at the start: --record FILE)"
+    return OutputError(str(error).replace("with -o", how))

@@ -229,6 +229,18 @@ class LiveSession:
             link_channels=self.options.link_channels,
         )
 
+    def hold(self, why: str) -> None:
+        """Wait with closed devices until this is called with an empty text.
+
+        For whoever knows that what would open is not what was asked for.
+
+        Parameters
+        ----------
+        why
+            The reason, as the beginning of a sentence.
+        """
+        self._devices.held = why
+
     # Orders -------------------------------------------------------------------------
 
     @property

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from ..errors import DeviceError, StreamDenoiseError
+from ..virtual.named import Chosen
 from .again import AwayError, find_again
 from .defaults import DefaultWatcher, watcher_for
 from .devices import (
@@ -15,8 +16,8 @@ from .devices import (
     candidate_rates,
     find_device,
     list_devices,
-    loudspeaker_advice,
 )
+from .howling import loudspeaker_advice
 from .opening import Streams, open_streams
 from .portaudio import INVALID_DEVICE, error_code, explain, reinitialise
 from .seek import LatencySeeker
@@ -106,6 +107,8 @@ class Supervisor:
         How often devices were lost.
     openings
         How often devices were opened.
+    held
+        Why they are to stay closed, though they may open; empty if they need not.
 
     Raises
     ------
@@ -126,6 +129,7 @@ class Supervisor:
         self.state: State = "running"
         self.seeker = LatencySeeker(wishes.latency)
         self.losses = self.openings = 0
+        self.held = ""
         self._seen = (-1, -1)
         self._moved_at = self._lost_at = self._retry_at = self._looked_at = 0.0
         self._opened_at = self._asleep = 0.0
@@ -133,6 +137,7 @@ class Supervisor:
         self._reason = ""
         self._told: set[str] = set()
         self._watcher: DefaultWatcher | None = None
+        self._chosen = Chosen()
         devices = self._known = list_devices(sd)
         self.source = find_device(wishes.input, "input", devices)
         self.sink = find_device(wishes.output, "output", devices)
@@ -152,6 +157,8 @@ class Supervisor:
         self, source: Device, sink: Device, rates: list[int]
     ) -> tuple[Streams, LiveStream]:
         wishes = self._wishes
+        self._chosen.go(source, "input")
+        self._chosen.go(sink, "output")
         streams, core = open_streams(
             self._sd,
             source,
@@ -185,7 +192,7 @@ class Supervisor:
     @property
     def pair(self) -> str:
         """Both devices, for a sentence."""
-        return f"{self.source.label} or {self.sink.label}"
+        return " or ".join(dict.fromkeys((self.source.label, self.sink.label)))
 
     def start(self) -> None:
         """Start the devices that were opened.
@@ -205,6 +212,7 @@ class Supervisor:
     def close(self) -> None:
         """Close all for good; may be called twice."""
         self._shut()
+        self._chosen.close()
         watcher, self._watcher = self._watcher, None
         if watcher is not None:
             watcher.close()
@@ -238,7 +246,11 @@ class Supervisor:
         )
         if moved:
             self._seen, self._moved_at = counts, now
-        if not self.streams.opened:
+        if self.held:
+            if self.streams.opened:
+                self._say_lost(self.held)
+                self._lose(now)
+        elif not self.streams.opened:
             if now >= self._retry_at:
                 self._try_again(now)
         elif slept:

@@ -50,7 +50,7 @@ class MixConfig:
         reverberation, clipped input.
     synthetic, babble, distant, second
         Kinds of noise: made from nothing, other speakers, one to three speakers far
-        from the microphone, a second recording.
+        from the microphone while somebody speaks into it, a second recording.
     rumble
         Rumble under a noise; and, as often, a quiet one of its own in a recording
         without other noise, which then is part of the target.
@@ -138,7 +138,7 @@ class Mixer:
         # Rarely: in exact zeros the engine does not ask the model.
         if rng.random() < 0.03:
             return np.zeros(self.samples, np.float32)
-        noise = self._background(rng, None)
+        noise = self._background(rng, None, alone=True)
         level = 10.0 ** (rng.uniform(-85.0, -20.0) / 20.0)
         scaled = noise * (level / max(rms(noise), 1e-6))
         return np.asarray(np.clip(scaled, -0.99, 0.99), np.float32)
@@ -163,7 +163,7 @@ class Mixer:
         if fresh:
             if not speechless and rng.random() < c.clean_only:
                 snr = _CLEAN
-            noise = self._background(rng, band)
+            noise = self._background(rng, band, alone=speechless)
             noise *= level * 10.0 ** (-snr / 20.0) / max(rms(noise), 1e-6)
         else:
             noise = np.asarray(going_on)
@@ -255,14 +255,18 @@ class Mixer:
         start = max(direct - 8, 0)
         return room[start:] * scale, early[start:] * scale
 
-    def _background(self, rng: Rng, band: Audio | None) -> Audio:
-        """Draw one or several noises and shape them."""
+    def _background(self, rng: Rng, band: Audio | None, *, alone: bool) -> Audio:
+        """Draw one or several noises and shape them.
+
+        Far voices come with a near one only: alone, they may be a user in an echoing
+        room, who must not be muted.
+        """
         c, n = self.config, self.samples
         total = np.zeros(n, np.float32)
         kind = rng.random()
         if kind < c.babble:
             total += self._babble(rng)
-        elif kind < c.babble + c.distant:
+        elif kind < c.babble + c.distant and not alone:
             total += self._distant(rng)
         elif kind < c.babble + c.distant + c.synthetic:
             total += _unit(noises.synthetic(rng, n))

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Final
 
+from ..live.devices import Device
 from . import DEFAULT_NAME, route
 from .events import DeviceEvents
 from .incoming import Incoming
 from .mic import VirtualMic
 from .pactl import NoServerError, RefusedError
+from .places import Places
+from .route import SINK_VARIABLE, SOURCE_VARIABLE
 
 __all__ = ["VirtualDevices"]
 
@@ -40,6 +45,7 @@ class VirtualDevices:
         self._warn = warn
         self._stack = contextlib.ExitStack()
         self._events: DeviceEvents | None = None
+        self._places: Places | None = None
         self._running = False
         self._looks: list[float] = []
 
@@ -65,6 +71,26 @@ class VirtualDevices:
         """
         incoming = Incoming(DEFAULT_NAME if name is None else name, words)
         self.incoming = self._stack.enter_context(incoming)
+        self._watch()
+
+    def attend(self, source: Device, sink: Device, hold: Callable[[str], None]) -> None:
+        """Look after the streams of a live, where a sound server may move them.
+
+        Parameters
+        ----------
+        source, sink
+            What it has opened.
+        hold
+            See `Places`.
+        """
+        if not any(d.is_server or d.host_api == "PulseAudio" for d in (source, sink)):
+            return
+        mic = self.mic
+        if mic is not None and mic.chose_input:
+            return  # which is looked after there
+        names = [os.environ.get(n) for n in (SINK_VARIABLE, SOURCE_VARIABLE)]
+        wished, heard = (name or None for name in names)
+        self._places = Places(wished, heard, hold, microphone_only=mic is not None)
         self._watch()
 
     def _watch(self) -> None:
@@ -110,7 +136,7 @@ class VirtualDevices:
             If the server refuses; one that is not there yet is no error.
         """
         self._running = False
-        self._mend(VirtualMic.restore)
+        self._mend(running=False)
 
     def always(self) -> None:
         """Look after the other direction, and after devices that come and go.
@@ -134,21 +160,26 @@ class VirtualDevices:
             # A sink that has just come may not take streams yet.
             again = [RefusedError] if self._looks else []
             with contextlib.suppress(*again):
-                self._mend(VirtualMic.mend)
+                self._mend(running=True)
 
     def _look(self) -> None:
         now = time.monotonic()
         self._looks = [now + seconds for seconds in LOOKS]
 
-    def _mend(self, mend: Callable[[VirtualMic, Callable[[str], None]], None]) -> None:
-        """Mend both directions, the microphone as told."""
-        with contextlib.suppress(NoServerError):
-            try:
-                if self.mic is not None:
-                    mend(self.mic, self._warn)
-            finally:  # the others are not to suffer from it
-                if self.incoming is not None:
-                    self.incoming.restore(self._warn)
+    def _mend(self, *, running: bool) -> None:
+        """Mend what there is; one that fails does not keep the others from it."""
+        jobs: list[Callable[[], None]] = []
+        if self.mic is not None:
+            mend = self.mic.mend if running else self.mic.restore
+            jobs.append(partial(mend, self._warn))
+        if self._places is not None:
+            look = partial(self._places.look, self._warn)
+            jobs.append(look if running else self._places.waiting)
+        if self.incoming is not None:
+            jobs.append(partial(self.incoming.restore, self._warn))
+        with contextlib.suppress(NoServerError), contextlib.ExitStack() as each:
+            for job in reversed(jobs):
+                each.callback(job)
 
     def __enter__(self) -> VirtualDevices:
         """Return itself."""

@@ -21,16 +21,18 @@ __all__ = ["DeviceEvents"]
 PAUSE_SECONDS: Final = 5.0
 """After the server's end, until it is looked for again."""
 
-_EVENTS: Final = tuple(
-    f"'{what}' on {kind} #".encode()
-    for what in ("new", "remove")
-    for kind in ("sink", "source")
+_EVENTS: Final = (
+    b"'new' on sink #",
+    b"'new' on source #",
+    b"'remove' on sink #",
+    b"'remove' on source #",
+    b"'change' on server",  # another default device, which streams may go to
 )
 _LONGEST: Final = 65536
 
 
 class DeviceEvents(Closing):
-    """Says whether a sink or source has come or gone; asked as often as one likes."""
+    """Says whether a device has come or gone, or another is the default."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None

@@ -30,10 +30,13 @@ from .parts import (
     slug_of,
     taken,
 )
-from .route import bring, door
+from .route import SINK_VARIABLE, SOURCE_VARIABLE, bring, door
 from .second import WAITING, SecondLive
 
 __all__ = ["Incoming"]
+
+_TRIES: Final = 3
+"""How often a second live that something has killed is started anew."""
 
 _TOLD_AFTER: Final = 2
 """Answers in a row after which waiting is said: a device that returns is no news."""
@@ -88,7 +91,7 @@ class Incoming(Closing):
         # As it is before the first live says in it where its own streams go.
         self._env = dict(os.environ)
         self._live: SecondLive | None = None
-        self._waited = 0
+        self._crashes = self._waited = 0
         self._absence = Absence()
         before = pactl.server()
         self._door = door(list_devices(sd))
@@ -96,7 +99,7 @@ class Incoming(Closing):
         there = next((f for f in find_all() if f.name == self.sink_name), None)
         if there is not None:
             raise taken(there)
-        real = _real_sink(before.default_sink)
+        real = _real_sink(self._env.get(SINK_VARIABLE), before.default_sink)
         if real is None:
             raise DeviceError(
                 "the sound server has no loudspeaker to play the others' voices on; "
@@ -119,8 +122,8 @@ class Incoming(Closing):
     def _start(self) -> None:
         words = ["live", "--no-view", "--input", self._door, "--output", self._door]
         words += ["--heard", "2", "--name", self.control_name, *self._arguments]
-        env = {**self._env, "PULSE_SOURCE": f"{self.sink_name}.monitor"}
-        env["PULSE_SINK"] = self._sink
+        env = {**self._env, SOURCE_VARIABLE: f"{self.sink_name}.monitor"}
+        env[SINK_VARIABLE] = self._sink
         env["STREAMDENOISE_CONFIG"] = ""  # its flags are meant for the first live
         self._waited = 0
         self._live = SecondLive(words, env)
@@ -133,20 +136,18 @@ class Incoming(Closing):
     def check(self, warn: Warn) -> None:
         """Look how the second live is; for each look at the counters.
 
-        That it has ended by itself is said once, with the reason. While it waits for
-        a device, `restore` is called every few seconds, and nothing asks the server
-        otherwise; that nobody is heard meanwhile is said once, and its end too.
+        One that was killed is started anew, some times. That it has ended otherwise is
+        said once, with the reason, and its loudspeaker is removed, so that the server
+        gives the call another one. While it waits for a device, `restore` is called
+        every few seconds, and nothing asks the server otherwise; that nobody is heard
+        meanwhile is said once, and its end too.
         """
         live = self._live
         if live is None:
             return
         if not live.running:
-            self._live = None
-            live.close()
-            warn(
-                f"incoming sound is no longer denoised ({live.reason}); choose another "
-                "loudspeaker in the call, or start again"
-            )
+            self._end()
+            self._revive(live, warn)
             return
         state = live.news()
         if state is None:
@@ -156,6 +157,22 @@ class Incoming(Closing):
                 self.restore(warn)
         if self._live is live:
             self._note(state, warn)
+
+    def _revive(self, live: SecondLive, warn: Warn) -> None:
+        """Start anew what has crashed, but not for ever; else leave the call alone."""
+        if live.crashed and self._crashes < _TRIES:
+            self._crashes += 1
+            self._start()
+            warn(
+                f"incoming sound stopped ({live.reason}); it was started anew, with "
+                "the settings of the start"
+            )
+            return
+        self._remove()
+        warn(
+            f"incoming sound is no longer denoised ({live.reason}); the call plays on "
+            "another loudspeaker now, as it is; to denoise it, start live again"
+        )
 
     def _note(self, state: str, warn: Warn) -> None:
         """Say that the second live waits, once that lasts, and that it plays again."""
@@ -272,14 +289,20 @@ class Incoming(Closing):
     def close(self) -> None:
         """End the second live, and remove the loudspeaker; may be called twice."""
         self._end()
+        self._remove()
+
+    def _remove(self) -> None:
         with contextlib.suppress(DeviceError):  # the server may be gone
             for found in find_all():
                 if found.name == self.sink_name:
                     found.remove()
 
 
-def _real_sink(default: str) -> pactl.Entry | None:
-    """Return the default sink, or another one if that is ours; None without any."""
+def _real_sink(*wanted: str | None) -> pactl.Entry | None:
+    """Return the first that is there and not ours, else any other; None without any."""
     sinks = [e for e in pactl.entries("sinks") if not is_ours(e)]
-    sinks.sort(key=lambda entry: entry.name != default)
+    for name in wanted:
+        for entry in sinks:
+            if entry.name == name:
+                return entry
     return sinks[0] if sinks else None

@@ -125,6 +125,11 @@ class VirtualMic(Closing):
             raise taken(there)
         return cls(there, rate, there.owner is None)
 
+    @property
+    def chose_input(self) -> bool:
+        """Whether `route` had to choose the input, which is looked after here then."""
+        return self._chosen is not None
+
     # Playing into it ----------------------------------------------------------------
 
     def route(self, warn: Warn = _silent, sd: Any = None) -> str:
@@ -268,8 +273,8 @@ class VirtualMic(Closing):
         if not others or others[0].is_monitor:
             raise DeviceError(
                 f"the only microphone here is '{self.description}' itself; connect "
-                "one, or name the source to denoise with: PULSE_SOURCE=NAME "
-                "streamdenoise live (pactl list short sources lists them)"
+                "one, or name what to denoise with: streamdenoise live --virtual-mic "
+                "--input NAME (streamdenoise devices lists them)"
             )
         return others[0]
 

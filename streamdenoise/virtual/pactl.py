@@ -18,12 +18,15 @@ from typing import Any, Final, Literal
 from ..errors import DeviceError
 
 Streams = Literal["sink-inputs", "source-outputs"]
+Port = tuple[str, ...]
 Kind = Literal["sinks", "sources", "sink-inputs", "source-outputs", "clients"]
 
 _TIMEOUT: Final = 10.0
 _HEAD = re.compile(r"^(?:Sink|Source|Sink Input|Source Output|Client) #(\d+)\s*$")
 _FIELD = re.compile(r"^\t(\w[\w ]*): (.*)$")
 _PROPERTY = re.compile(r'^\t\t([\w.-]+) = "(.*)"$')
+_PORT = re.compile(r"^\t\t(\S.*?): (.*) \((?:type: ([\w ]+), )?priority.*\)$")
+_SAMPLES = re.compile(r"(\d+)ch (\d+)Hz")
 
 __all__ = [
     "Entry",
@@ -66,6 +69,11 @@ class Entry:
         Of a stream: index of the client that it belongs to.
     monitor
         Of a sink: name of its monitor; of a monitor: name of its sink.
+    rate, channels
+        Of a sink or source; the rate in Hz.
+    port
+        Of a sink or source: name, description and type of what is in use of it, such
+        as a socket for headphones; empty where it has none.
     properties
         As the server keeps them.
     """
@@ -77,6 +85,9 @@ class Entry:
     attached: int | None = None
     client: int | None = None
     monitor: str = ""
+    rate: int = 0
+    channels: int = 0
+    port: tuple[str, ...] = ()
     properties: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -256,6 +267,11 @@ def _unquoted(text: str) -> str:
 
 def _from_json(raw: Mapping[str, Any]) -> Entry:
     attached = raw.get("sink", raw.get("source"))
+    channels, rate = _samples(str(raw.get("sample_specification", "")))
+    ports = [
+        tuple(str(port.get(key, "")) for key in ("name", "description", "type"))
+        for port in raw.get("ports") or ()
+    ]
     return Entry(
         index=int(raw["index"]),
         name=str(raw.get("name", "")),
@@ -264,27 +280,35 @@ def _from_json(raw: Mapping[str, Any]) -> Entry:
         attached=None if attached is None else _number(str(attached)),
         client=_number(str(raw.get("client", ""))),
         monitor=str(raw.get("monitor_source") or ""),
+        rate=rate,
+        channels=channels,
+        port=_in_use(ports, str(raw.get("active_port") or "")),
         properties={str(k): str(v) for k, v in (raw.get("properties") or {}).items()},
     )
 
 
 def parse_text(text: str) -> list[Entry]:
     """Read what ``pactl list KIND`` prints for people, in English."""
-    found: list[tuple[int, dict[str, str], dict[str, str]]] = []
+    found: list[tuple[int, dict[str, str], dict[str, str], list[Port]]] = []
     for line in text.splitlines():
         if head := _HEAD.match(line):
-            found.append((int(head[1]), {}, {}))
+            found.append((int(head[1]), {}, {}, []))
         elif not found:
             continue
         elif prop := _PROPERTY.match(line):
             found[-1][2][prop[1]] = prop[2]
+        elif port := _PORT.match(line):
+            found[-1][3].append(port.groups(""))
         elif pair := _FIELD.match(line):
             found[-1][1][pair[1]] = pair[2]
     return [_from_fields(*parts) for parts in found]
 
 
-def _from_fields(index: int, fields: dict[str, str], props: dict[str, str]) -> Entry:
+def _from_fields(
+    index: int, fields: dict[str, str], props: dict[str, str], ports: list[Port]
+) -> Entry:
     monitor = fields.get("Monitor of Sink", fields.get("Monitor Source", ""))
+    channels, rate = _samples(fields.get("Sample Specification", ""))
     return Entry(
         index=index,
         name=fields.get("Name", ""),
@@ -293,8 +317,21 @@ def _from_fields(index: int, fields: dict[str, str], props: dict[str, str]) -> E
         attached=_number(fields.get("Sink", fields.get("Source", ""))),
         client=_number(fields.get("Client", "")),
         monitor="" if monitor == "n/a" else monitor,
+        rate=rate,
+        channels=channels,
+        port=_in_use(ports, fields.get("Active Port", "")),
         properties=props,
     )
+
+
+def _samples(text: str) -> tuple[int, int]:
+    """Return channels and rate of a specification such as ``s16le 2ch 44100Hz``."""
+    found = _SAMPLES.search(text)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+def _in_use(ports: list[Port], name: str) -> Port:
+    return next((port for port in ports if port[0] == name), ())
 
 
 def _number(text: str) -> int | None:

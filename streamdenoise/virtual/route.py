@@ -94,7 +94,7 @@ def follow_environment() -> None:
 
 def door(devices: list[Device]) -> str:
     """Return the output device that leads to the sound server."""
-    outputs = [d for d in devices if d.outputs]
+    outputs = [d for d in devices if d.outputs and not d.server_name]
     for wanted in ("pulse", "pipewire", "default"):
         for device in outputs:
             if device.name == wanted and device.name in SOUND_SERVERS:

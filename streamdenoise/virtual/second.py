@@ -107,8 +107,19 @@ class SecondLive:
         return self._process.poll() is None
 
     @property
+    def crashed(self) -> bool:
+        """Whether something else than itself has ended it."""
+        return (self._process.poll() or 0) < 0
+
+    @property
     def reason(self) -> str:
-        """What it said last, once it has ended."""
+        """Why it has ended: what it said last, or what did it."""
+        code = self._process.poll()
+        if code == 0:
+            return "it was stopped"
+        if code is not None and code < 0:
+            with contextlib.suppress(ValueError):
+                return f"its process was ended by {signal.Signals(-code).name}"
         lines = self._tail.lines()
         return lines[-1].removeprefix("streamdenoise: ") if lines else "no reason"
 

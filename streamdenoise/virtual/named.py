@@ -1,0 +1,191 @@
+"""Devices of the sound server, listed as if PortAudio knew them, and opened by name.
+
+PortAudio lists doors to a sound server, and what comes through a door goes where the
+environment says; see `route`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from ..closing import Closing
+from ..errors import DeviceError
+from ..live.devices import Device, Form, Kind, find_device, list_devices
+from ..names import shown
+from . import pactl
+from .parts import is_ours
+from .route import SINK_VARIABLE, SOURCE_VARIABLE, door
+
+__all__ = ["Chosen", "with_served"]
+
+_DOORS: Final = ("pulse", "pipewire", "default")
+_VARIABLES: Final[dict[Kind, str]] = {
+    "input": SOURCE_VARIABLE,
+    "output": SINK_VARIABLE,
+}
+_HEAD: Final = ("headphone", "headset", "handset", "earphone", "earbud")
+_CABLES: Final = ("line", "hdmi", "displayport", "iec958", "spdif", "digital")
+_SPEAKER_FORMS: Final = ("speaker", "internal", "portable")
+
+
+def with_served(devices: Sequence[Device]) -> list[Device]:
+    """Return PortAudio's devices, and behind them those of the sound server.
+
+    There are none more without a server, a program to ask it, or a door to it, nor
+    where PortAudio lists them by itself.
+
+    Parameters
+    ----------
+    devices
+        Those of PortAudio; the doors among them learn what they lead to.
+    """
+    if any(d.host_api == "PulseAudio" for d in devices):
+        return list(devices)
+    try:
+        name = door(list(devices))
+        server = pactl.server()
+        sinks, sources = pactl.entries("sinks"), pactl.entries("sources")
+    except DeviceError:
+        return list(devices)
+    way = next(d for d in devices if d.name == name and d.outputs)
+    inputs = _served(sources, "input", way, server)
+    outputs = _served(sinks, "output", way, server)
+    ours = {d.server_name for d in outputs if d.form == "virtual"}
+    inputs = [
+        replace(d, form="virtual") if e.is_monitor and e.monitor in ours else d
+        for d, e in zip(inputs, sources, strict=True)
+    ]
+    behind = _taken(inputs), _taken(outputs)
+    return [
+        *(replace(d, behind=behind) if _is_door(d) else d for d in devices),
+        # Taken when none is named, if a door is.
+        *(replace(d, default_input=_leads(devices, d, "input")) for d in inputs),
+        *(replace(d, default_output=_leads(devices, d, "output")) for d in outputs),
+    ]
+
+
+def _served(
+    entries: Sequence[pactl.Entry], kind: Kind, way: Device, server: pactl.Server
+) -> list[Device]:
+    """Return sinks or sources as devices that are opened through a door."""
+    default = server.default_source if kind == "input" else server.default_sink
+    default = os.environ.get(_VARIABLES[kind]) or default
+    most = way.channels(kind)
+    return [
+        replace(
+            way,
+            name=_description(entry),
+            host_api=server.name,
+            inputs=min(entry.channels or most, most) if kind == "input" else 0,
+            outputs=min(entry.channels or most, most) if kind == "output" else 0,
+            default_rate=entry.rate or way.default_rate,
+            default_input=False,
+            default_output=False,
+            api_input=kind == "input" and entry.name == default,
+            api_output=kind == "output" and entry.name == default,
+            rates=None,
+            server_name=entry.name,
+            port=shown(entry.port[1]) if entry.port else "",
+            form=_form(entry, kind),
+        )
+        for entry in entries
+    ]
+
+
+def _description(entry: pactl.Entry) -> str:
+    """Return its name for people, which may come from afar: a headset says its own."""
+    said = shown(entry.description)
+    return entry.name if said in ("", "(null)") else said
+
+
+def _is_door(device: Device) -> bool:
+    return device.host_api == "ALSA" and device.name in _DOORS
+
+
+def _taken(devices: Sequence[Device]) -> Device | None:
+    """Return the default one; not ours, which is not heard in this room."""
+    chosen = (d for d in devices if d.api_input or d.api_output)
+    return next((d for d in chosen if d.form != "virtual"), None)
+
+
+def _leads(devices: Sequence[Device], device: Device, kind: Kind) -> bool:
+    """Whether a device is what the default door leads to."""
+    through = any(d.is_default(kind) and _is_door(d) for d in devices)
+    return through and (device.api_input or device.api_output)
+
+
+def _form(entry: pactl.Entry, kind: Kind) -> Form:
+    """Return what a sink or source is; what is plugged in counts more than the card."""
+    if is_ours(entry):
+        return "virtual"
+    if kind == "input" and entry.is_monitor:
+        return "monitor"
+    form = entry.properties.get("device.form_factor", "").casefold()
+    port = " ".join(entry.port).casefold()
+    for text in (port, f"{form} {entry.description}".casefold()):
+        if any(word in text for word in _HEAD):
+            return "headphones"
+        if "speaker" in text and kind == "output":
+            return "loudspeaker"
+    # What hangs at a cable is elsewhere, though the card itself is built in.
+    cable = any(word in port for word in _CABLES)
+    loud = kind == "output" and form in _SPEAKER_FORMS and not cable
+    return "loudspeaker" if loud else ""
+
+
+class Chosen(Closing):
+    """Where this process's streams go, kept in its environment until `close`.
+
+    Attributes
+    ----------
+    found
+        What `name` was asked for, by direction.
+    """
+
+    def __init__(self) -> None:
+        self.found: dict[Kind, Device] = {}
+        self._before: dict[str, str | None] = {}
+
+    def name(self, source: Any, sink: Any, sd: Any = None) -> None:
+        """Have streams go to devices as a person named them; see `find_device`.
+
+        Parameters
+        ----------
+        source, sink
+            Names; None: what is there already stays.
+        sd
+            The sounddevice module, or what stands in for it.
+
+        Raises
+        ------
+        DeviceError
+            If a name means no device, or more than one.
+        """
+        wishes: tuple[tuple[Kind, Any], ...] = (("input", source), ("output", sink))
+        if source is None and sink is None:
+            return
+        listed = list_devices(sd)
+        for kind, wish in wishes:
+            if wish is not None:
+                self.found[kind] = find_device(wish, kind, listed)
+                self.go(self.found[kind], kind)
+
+    def go(self, device: Device, kind: Kind) -> None:
+        """Have streams in one direction go to a device, if it is the server's."""
+        if not device.server_name:
+            return
+        name = _VARIABLES[kind]
+        self._before.setdefault(name, os.environ.get(name))
+        os.environ[name] = device.server_name
+
+    def close(self) -> None:
+        """Restore the environment; may be called twice."""
+        for name, value in self._before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        self._before.clear()

@@ -1,0 +1,153 @@
+"""A live whose devices are unplugged, on servers that move streams and tell nobody."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from streamdenoise.virtual import pactl
+from tests.pulse import PulseServer, wait_for
+from tests.servers import either, pipewire, pulse
+from tests.test_virtualmic import ROOT
+
+__all__ = ["either", "pipewire", "pulse"]
+
+
+class Live:
+    """A plain live, what it has said, and where its streams are."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.said = ""
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.said += line
+
+    def says(self, what: str, times: int = 1) -> bool:
+        """Whether it says so within some seconds."""
+        return wait_for(lambda: self.said.count(what) >= times, 20.0)
+
+    def places(self) -> tuple[list[str], list[str]]:
+        """Names of the sinks it plays into, and of the sources that it hears."""
+        return self._of("sinks", "sink-inputs"), self._of("sources", "source-outputs")
+
+    def _of(self, targets: pactl.Kind, streams: pactl.Streams) -> list[str]:
+        names = {entry.index: entry.name for entry in pactl.entries(targets)}
+        found = pactl.streams_of(streams, self.process.pid)
+        return [names.get(each.attached or 0, "?") for each in found]
+
+    def settles(self, sink: str, source: str) -> bool:
+        """Whether its streams get to these and stay there."""
+        return wait_for(lambda: self.places() == ([sink], [source]), 20.0)
+
+
+@contextlib.contextmanager
+def live(server: PulseServer, model: Path, **named: str) -> Iterator[Live]:
+    """Run a live with PULSE_SOURCE and PULSE_SINK as given."""
+    command = [sys.executable, "-m", "streamdenoise", "live", "--no-view"]
+    command += ["--model", str(model), "--rate", "48000", "--latency", "0.06"]
+    process = subprocess.Popen(
+        [*command, "--input", "default", "--output", "default"],
+        env={**server.env, **{f"PULSE_{k.upper()}": v for k, v in named.items()}},
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield Live(process)
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def has(kind: pactl.Kind, name: str) -> bool:
+    return any(entry.name == name for entry in pactl.entries(kind))
+
+
+def plug(server: PulseServer, name: str) -> None:
+    server.add_sink(name)
+    assert wait_for(lambda: has("sinks", name) and has("sources", f"{name}.monitor"))
+
+
+def unplug(server: PulseServer, name: str) -> None:
+    server.remove_sink(name)
+    assert wait_for(lambda: not has("sinks", name))
+
+
+@pytest.mark.parametrize("side", ["source", "sink"])
+def test_a_named_device_that_is_unplugged_is_waited_for(
+    either: PulseServer, model_path: Path, side: str
+) -> None:
+    """No other microphone is heard in its place, and sound goes on when it is back."""
+    plug(either, "head")
+    names = {"source": "room.monitor", "sink": "ear"}
+    names[side] = "head.monitor" if side == "source" else "head"
+    try:
+        with live(either, model_path, **names) as session:
+            assert session.settles(names["sink"], names["source"]), session.said
+            for times in (1, 2):
+                unplug(either, "head")
+                assert session.says("went away", times), session.said
+                assert wait_for(lambda: session.places() == ([], [])), session.said
+                plug(either, "head")
+                assert session.says("sound is back", times), session.said
+                assert session.settles(names["sink"], names["source"]), session.said
+    finally:
+        unplug(either, "head")
+
+
+def test_without_names_it_goes_along_and_says_where_to(
+    either: PulseServer, model_path: Path
+) -> None:
+    """The default loudspeaker is unplugged: sound goes on, on one that is named."""
+    plug(either, "head")
+    plug(either, "far")
+    pactl.run("set-default-sink", "head")
+    pactl.run("set-default-source", "room.monitor")
+    try:
+        with live(either, model_path) as session:
+            assert session.settles("head", "room.monitor"), session.said
+            time.sleep(2.0)  # it looks where it is when it begins
+            pactl.run("set-default-sink", "ear")
+            assert session.settles("ear", "room.monitor"), session.said
+            assert session.says("the loudspeaker is '"), session.said
+            unplug(either, "head")
+            pactl.run("set-default-sink", "far")
+            assert session.settles("far", "room.monitor"), session.said
+            assert session.says("the loudspeaker is '", 2), session.said
+    finally:
+        unplug(either, "head")
+        unplug(either, "far")
+
+
+def test_what_is_played_never_becomes_the_microphone(
+    either: PulseServer, model_path: Path
+) -> None:
+    """Where the only microphone goes, the server may offer what is played."""
+    plug(either, "head")
+    pactl.run("set-default-sink", "ear")
+    pactl.run("set-default-source", "head.monitor")
+    try:
+        with live(either, model_path) as session:
+            assert session.settles("ear", "head.monitor"), session.said
+            pactl.run("set-default-source", "ear.monitor")
+            unplug(either, "head")
+            assert session.says("Waiting for it"), session.said
+            assert wait_for(lambda: session.places() == ([], [])), session.said
+            pactl.run("set-default-source", "room.monitor")
+            assert session.settles("ear", "room.monitor"), session.said
+    finally:
+        unplug(either, "head")
