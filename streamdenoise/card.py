@@ -122,11 +122,18 @@ class Manifest:
         Name of the model that is used when none is asked for.
     models
         Cards by name.
+    small
+        The same where cores are small; empty if there is no other for them.
     """
 
     folder: Path
     default: str
     models: Mapping[str, ModelCard]
+    small: str = ""
+
+    def default_for(self, *, small_core: bool) -> str:
+        """Return the name of the model that a kind of machine uses by default."""
+        return self.small if small_core and self.small in self.models else self.default
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
@@ -150,7 +157,8 @@ class Manifest:
         ):
             raise ModelError(f"{path} has no table 'models': install the package again")
         cards = {name: ModelCard.from_dict(name, e) for name, e in entries.items()}
-        return cls(folder, str(data.get("default", "")), cards)
+        default, small = (str(data.get(key, "")) for key in ("default", "small"))
+        return cls(folder, default, cards, small)
 
 
 def read_json(path: Path) -> dict[str, Any]:

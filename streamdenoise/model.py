@@ -13,6 +13,7 @@ from .carried import ModelState, carried_pair
 from .constants import GRID_BINS
 from .errors import ModelError, UnknownModelError
 from .head import HighHead
+from .machine import has_small_core
 from .runtime import Graph
 
 FRAME, ENHANCED = "frame", "enhanced"
@@ -138,15 +139,31 @@ def models_folder() -> Path:
     )
 
 
-def list_models(folder: Path | None = None) -> list[ModelCard]:
-    """Return the cards of all models of a folder, the default one first."""
+def list_models(
+    folder: Path | None = None, *, small_core: bool | None = None
+) -> list[ModelCard]:
+    """Return the cards of all models of a folder, the default one first.
+
+    Parameters
+    ----------
+    folder, small_core
+        As for `find_model`.
+    """
     manifest = Manifest.read(folder or models_folder())
-    cards = manifest.models.values()
-    return sorted(cards, key=lambda card: card.name != manifest.default)
+    default = _default(manifest, small_core)
+    return sorted(manifest.models.values(), key=lambda card: card.name != default)
+
+
+def _default(manifest: Manifest, small_core: bool | None) -> str:
+    small = has_small_core() if small_core is None else small_core
+    return manifest.default_for(small_core=small)
 
 
 def find_model(
-    name_or_path: str | Path | None = None, folder: Path | None = None
+    name_or_path: str | Path | None = None,
+    folder: Path | None = None,
+    *,
+    small_core: bool | None = None,
 ) -> tuple[Path, ModelCard]:
     """Find a model by name or path, without loading it.
 
@@ -154,9 +171,12 @@ def find_model(
     ----------
     name_or_path
         A name from the manifest, the path of a ``.tflite`` file, or None for the
-        default model. A path may have a card beside it, with suffix ``.json``.
+        default model, which is a smaller one where cores are small. A path may have a
+        card beside it, with suffix ``.json``.
     folder
         Folder of the manifest; by default that of the package.
+    small_core
+        Whether the default is that of small cores; None: as this machine is.
 
     Returns
     -------
@@ -180,7 +200,8 @@ def find_model(
         entry = read_json(sidecar) if sidecar.is_file() else {}
         return path, ModelCard.from_dict(path.stem, {**entry, "file": path.name})
     manifest = Manifest.read(folder or models_folder())
-    name = manifest.default if name_or_path is None else str(name_or_path)
+    named = name_or_path is not None
+    name = str(name_or_path) if named else _default(manifest, small_core)
     try:
         card = manifest.models[name]
     except KeyError:

@@ -17,10 +17,41 @@ from streamdenoise.audio.file import (
     open_writer,
     output_format,
 )
+from streamdenoise.batch.collect import collect
 from streamdenoise.batch.file import denoise_file
 from tests.clitools import process, write_noise
 from tests.fakes import IdentityModel
 from tests.media import Track, av, decoded, make_media, packets, sound, video_hashes
+
+
+@pytest.mark.parametrize(
+    ("ext", "muxer", "codec", "video"),
+    [
+        ("mts", "mpegts", "ac3", "mpeg2video"),
+        ("m2ts", "mpegts", "ac3", "mpeg2video"),
+        ("m2t", "mpegts", "mp2", "mpeg2video"),
+        ("mpg", "mpeg", "mp2", "mpeg1video"),
+        ("vob", "vob", "ac3", "mpeg2video"),
+        ("mxf", "mxf", "pcm_s16le", "mpeg2video"),
+        ("3gp", "3gp", "aac", "mpeg4"),
+        ("3g2", "3g2", "aac", "mpeg4"),
+        ("f4v", "mp4", "aac", "mpeg4"),
+        ("wmv", "asf", "wmav2", "wmv2"),
+        ("wv", "wv", "wavpack", ""),
+        ("tta", "tta", "tta", ""),
+        ("weba", "webm", "libopus", ""),
+    ],
+)
+def test_what_is_looked_for_in_folders_can_be_done(tmp_path, ext, muxer, codec, video):
+    """Each comes out as what it was, under the name of its own."""
+    top = tmp_path / "in"
+    top.mkdir()
+    make_media(top / f"a.{ext}", muxer, [Track(codec)], video=video)
+    (found,) = collect([str(top)]).found
+    target = tmp_path / f"b.{ext}"
+    result = denoise_file(found.source, target, IdentityModel(), explicit=False)
+    assert result.output == str(target) and not result.notes
+    assert len(decoded(target)[0]) == pytest.approx(30_000, abs=3000)
 
 
 def copy(source: Path, target: Path, tracks: str = "all", gain: float = 1.0):

@@ -8,7 +8,7 @@ import platform
 import pytest
 
 from streamdenoise import __version__
-from streamdenoise.machine import describe
+from streamdenoise.machine import describe, has_small_core, is_small
 from tests.clitools import model_arg, run
 
 __all__ = ["model_arg"]
@@ -78,6 +78,55 @@ def test_a_board_is_called_by_its_name(tmp_path):
     assert machine["cpu"] == "Cortex-A72"
     assert (machine["mhz"], machine["memory_mib"]) == (1800, 3794)
     assert machine["os"] == "Debian GNU/Linux 12 (bookworm)"
+
+
+@pytest.mark.parametrize(
+    ("board", "small"),
+    [
+        ("Raspberry Pi Model B Rev 2", True),
+        ("Raspberry Pi Zero W Rev 1.1", True),
+        ("Raspberry Pi Zero 2 W Rev 1.0", True),
+        ("Raspberry Pi 2 Model B Rev 1.1", True),
+        ("Raspberry Pi 3 Model B Plus Rev 1.3", True),
+        ("Raspberry Pi 4 Model B Rev 1.5", True),
+        ("Raspberry Pi 400 Rev 1.0", True),
+        ("Raspberry Pi Compute Module 4S Rev 1.0", True),
+        ("Raspberry Pi 5 Model B Rev 1.0", False),
+        ("Raspberry Pi 500 Rev 1.0", False),
+        ("Raspberry Pi Compute Module 5 Lite Rev 1.0", False),
+        ("Raspberry Pi 6 Model B Rev 1.0", False),
+        ("Some other board", False),
+        ("", False),
+    ],
+)
+def test_boards_with_small_cores_by_their_names(board, small):
+    """All before the fifth generation; what nobody knows is taken for large."""
+    assert is_small(board, "aarch64") is small
+
+
+def test_small_cores_by_what_they_are():
+    """Boards of other makers by their cores, all of them; 32-bit ARM in any case."""
+    board = "FriendlyElec NanoPi NEO Plus2"
+    assert is_small(board, "aarch64", 64, ["0xd03"] * 4)
+    assert not is_small(board, "aarch64", 64, ["0xd05", "0xd0b"])
+    # A server or a phone has such cores and no name of a board.
+    assert not is_small("", "aarch64", 64, ["0xd08"])
+    for machine in ("armv7l", "aarch64"):
+        assert is_small("", machine, 32) and not is_small("", machine, 64)
+    assert not is_small("", "arm64", 64) and not is_small("", "i686", 32)
+
+
+def test_small_core_is_read_from_where_the_kernel_says_it(tmp_path):
+    """From files beside each other, as on a board; without them the core is large."""
+    assert not has_small_core(tmp_path)
+    tree = tmp_path / "proc" / "device-tree"
+    tree.mkdir(parents=True)
+    (tree / "model").write_text("Pine64 Pine A64\0")
+    cores = "processor\t: 0\nCPU part\t: 0xd03\n\nprocessor\t: 1\nCPU part\t: 0xd03\n"
+    (tmp_path / "proc" / "cpuinfo").write_text(cores)
+    assert has_small_core(tmp_path)
+    (tree / "model").write_text("Raspberry Pi 5 Model B Rev 1.0\0")
+    assert not has_small_core(tmp_path)
 
 
 def test_where_nothing_is_told_nothing_is_made_up(tmp_path):

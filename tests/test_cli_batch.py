@@ -236,13 +236,30 @@ def test_names_of_any_bytes(tmp_path, model_arg):
         write_noise(tmp_path / "x.wav").rename(top / os.fsdecode(name))
     page = tmp_path / "r.html"
     args = ("file", top, "-o", out, "--model", model_arg, "-j", "2", "--report", page)
+    inputs = {os.fsencode(top / os.fsdecode(name)) for name in raw}
+    outputs = {os.fsencode(out / os.fsdecode(name)) for name in raw}
+
+    def named(result, key):
+        lines = [line for line in told(result) if line["status"] != "summary"]
+        return {os.fsencode(line[key]) for line in lines}
+
+    planned = run(*args, "--json", "--dry-run")
     result = run(*args, "--json")
     assert result.exit_code == 0, result.output
     names = {p.name for p in out.iterdir()} - {JOURNAL}
     assert {os.fsencode(n) for n in names} == set(raw)
     assert len(told(result)) == 5 and "\x1b" not in result.output
+    for one in (planned, result):
+        assert (named(one, "input"), named(one, "output")) == (inputs, outputs)
     result = run(*args, "--json", "--resume")
     assert [f["status"] for f in told(result)[:-1]] == 4 * ["skipped"]
+    bad = top / os.fsdecode(raw[1])
+    bad.write_bytes(b"no sound")
+    result = run(*args, "--json", "--force")
+    failed = [line for line in told(result) if line["status"] == "failed"]
+    assert [line["input"] for line in failed] == [str(bad)]
+    text = run(*args, "--force").stdout
+    assert "new\\nline.wav" in text and "\x1b" not in text
 
 
 # Ends that nobody planned -----------------------------------------------------------

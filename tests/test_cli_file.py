@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from streamdenoise.audio.levels import LevelMeter
 from tests.clitools import model_arg, noise, process, run, write_noise
 
 __all__ = ["model_arg"]
@@ -127,7 +128,7 @@ def test_linked_channels_keep_the_image(tmp_path, model_arg):
 
 
 def test_loudness(tmp_path, model_arg):
-    """A number of LUFS is reached; nonsense is wrong usage."""
+    """A number of LUFS is reached; figures are those of the file; no nonsense."""
     pyln = pytest.importorskip("pyloudnorm", reason="needs the extra for loudness")
     write_noise(tmp_path / "a.wav", 80_000, subtype="FLOAT")
     out = tmp_path / "b.wav"
@@ -136,6 +137,17 @@ def test_loudness(tmp_path, model_arg):
     assert run(*args, *more, "-30").exit_code == 0
     y, rate = sf.read(out)
     assert pyln.Meter(rate).integrated_loudness(y) == pytest.approx(-30.0, abs=0.3)
+    result = run(*args, *more, "-30", "--force", "--json")
+    told = json.loads(result.stdout)
+    meter = LevelMeter(rate)
+    meter.push(y.astype(np.float32)[:, None])
+    assert told["level_after"] == pytest.approx(meter.level, abs=0.02)
+    # The quietest tenth is known to a quarter of a decibel.
+    assert told["noise_floor_after"] == pytest.approx(meter.noise_floor, abs=0.26)
+    plain = json.loads(run(*args, *more[:2], "--force", "--json").stdout)
+    assert plain["gain"] == 0.0 and told["gain"] != 0.0
+    for key in ("level_before", "removed", "noise_floor_drop"):
+        assert told[key] == pytest.approx(plain[key], abs=0.02)
     for wrong in ("3", "-71", "nan", "loud"):
         assert run(*args, "--force", *more, wrong).exit_code == 2
 
@@ -165,3 +177,23 @@ def test_what_is_removed_has_a_name_of_its_own(tmp_path, model_arg):
     assert sorted(p.name for p in tmp_path.iterdir()) == names
     again = run("file", tmp_path, "--dry-run", "--model", model_arg)
     assert again.stdout.count("->") == 1 and "2 files were passed over" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        pytest.param(("",), "INPUT is an empty name", id="input"),
+        pytest.param(("a.wav", ""), "INPUT is an empty name", id="of several"),
+        pytest.param(("a.wav", "-o", ""), "-o has an empty name", id="output"),
+        pytest.param(("ftp://h/b.wav",), "ftp://h/b.wav is an address", id="ftp"),
+        pytest.param(("a.wav", "-o", "ftp://h/b.wav"), "ftp://h/b.wav", id="to ftp"),
+        pytest.param(("a.wav", "-o", "b.xyz"), ".xyz is no format", id="extension"),
+    ],
+)
+def test_names_that_cannot_be_meant_are_wrong_usage(tmp_path, monkeypatch, args, says):
+    """A variable that is not set, say, is neither a bug nor the folder of here."""
+    write_noise(tmp_path / "a.wav")
+    monkeypatch.chdir(tmp_path)
+    result = run("file", *args)
+    assert result.exit_code == 2 and says in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["a.wav"]

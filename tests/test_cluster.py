@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -283,6 +284,39 @@ def test_no_scheduler_no_workers(tmp_path, tmp_path_factory, model_arg, monkeypa
     assert everything(tmp_path) == ["a.wav"]
 
 
+@pytest.fixture(params=["silent", "web"])
+def stranger(request):
+    """Return the port of a server that speaks something else, or nothing."""
+    answer = b"HTTP/1.1 400 Bad Request\r\n\r\n" if request.param == "web" else b""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        held = []
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    held.append(server.accept()[0])
+                    held[-1].sendall(answer)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+        for one in held:
+            one.close()
+
+
+def test_server_of_another_kind_is_one_sentence(tmp_path, stranger):
+    """It is not waited for without end, and Dask's finalizers say nothing."""
+    address = f"127.0.0.1:{stranger}"
+    code = "from streamdenoise.batch import clustercheck as c; c._CONNECT_SECONDS = 3"
+    source = write_noise(tmp_path / "a.wav")
+    for given in (address, "foo", "http://x"):
+        child = process("file", source, "--cluster", given, code=code)
+        _, err = child.communicate(timeout=15)
+        lines = err.decode().splitlines()
+        assert child.returncode == 3 and len(lines) == 1, err
+        assert "no Dask scheduler answers" in lines[0]
+
+
 def test_workers_that_do_not_fit(tmp_path, tmp_path_factory, model_arg):
     """Another version, no streamdenoise at all: found before anything is done."""
     source = write_noise(tmp_path / "a.wav")
@@ -314,6 +348,23 @@ def test_scheduler_without_streamdenoise(tmp_path, tmp_path_factory, model_arg):
     assert result.exit_code == 3, result.output
     assert "the scheduler cannot load streamdenoise" in result.stderr
     assert everything(tmp_path) == ["a.wav"]
+
+
+def test_worker_without_credentials(tmp_path, tmp_path_factory, model_arg):
+    """The failure says that it was a worker, which one, and what it lacks."""
+    pytest.importorskip("s3fs", reason="needs the extra [remote]")
+    nothing = {
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    }
+    with contextlib.closing(Dask(tmp_path_factory.mktemp("poor"))) as dask:
+        dask.add_worker(env=nothing)
+        args = ("file", "s3://bucket/a.wav", "-o", tmp_path / "b.wav")
+        result = run(*args, "--model", model_arg, "--cluster", dask.address)
+    assert result.exit_code == 1, result.output
+    assert "cannot be reached by worker tcp://" in result.stderr
+    assert "set them there" in result.stderr
 
 
 def test_worker_that_does_not_see_the_file(tmp_path, tmp_path_factory, model_arg):

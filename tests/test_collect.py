@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from streamdenoise import StreamDenoiseError
-from streamdenoise.batch.collect import collect, names_from
+from streamdenoise.audio.avcodecs import MUXERS
+from streamdenoise.batch.collect import VIDEO, collect, names_from
 from streamdenoise.batch.plan import Found, PlanError, make_jobs
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX names and links")
@@ -23,6 +24,24 @@ def tree(top: Path, *names: str) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     return top
+
+
+def test_files_of_cameras_are_found_in_folders():
+    """Every container that can be written by name is also looked for."""
+    assert MUXERS.keys() <= VIDEO
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_typescript_is_no_transport_stream(tmp_path, monkeypatch, there):
+    """Of two things that are called .ts one has sound; without PyAV that is said."""
+    monkeypatch.setattr("streamdenoise.batch.collect.find_spec", lambda name: there)
+    packet = b"\x47" + bytes(187)
+    for name, content in (("a.ts", 9 * packet), ("b.ts", b"let x = 1;\n" * 99)):
+        (tmp_path / name).write_bytes(content)
+    tree(tmp_path, "c.mts", "d.wav")
+    found = collect([str(tmp_path)])
+    assert places(found.found) == (["a.ts", "d.wav"] if there else ["d.wav"])
+    assert len(found.notes) == (0 if there else 1)
 
 
 def places(found: list[Found]) -> list[str]:

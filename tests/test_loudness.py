@@ -69,6 +69,21 @@ def test_peak_between_samples_is_found():
         assert meter.true_peak == pytest.approx(0.0, abs=0.4)
 
 
+def test_long_block_is_heard_in_parts():
+    """The same loudness and peak as in short ones, and in little memory."""
+    x = speechlike(30 * 48000, 48000, 2)
+    once, parts = LoudnessMeter(48000, 2), LoudnessMeter(48000, 2)
+    tracemalloc.start()
+    once.push(x)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    for at in range(0, len(x), 777):
+        parts.push(x[at : at + 777])
+    assert peak < 4 << 20
+    assert once.true_peak == parts.true_peak
+    assert once.loudness == pytest.approx(parts.loudness, abs=1e-9)
+
+
 def test_surround_counts_more_and_lfe_not_at_all():
     """As in table 3 of the standard, for the usual orders of channels."""
     assert channel_weights(6).tolist() == [1, 1, 1, 0, 1.41, 1.41]

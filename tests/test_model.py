@@ -35,6 +35,29 @@ def test_by_name(folder: Path) -> None:
     assert [card.name for card in list_models(folder)] == ["a", "b", "cut", "gone"]
 
 
+def test_default_of_small_cores(folder: Path) -> None:
+    """A smaller one where there is one; whoever names a model gets that."""
+    path = folder / "manifest.json"
+    data = json.loads(path.read_text())
+    assert find_model(None, folder, small_core=True)[1].name == "a"
+    for small, found in (("b", "b"), ("none", "a")):
+        path.write_text(json.dumps({**data, "small": small}))
+        assert find_model(None, folder, small_core=True)[1].name == found
+        assert list_models(folder, small_core=True)[0].name == found
+        assert find_model(None, folder, small_core=False)[1].name == "a"
+        assert find_model("a", folder, small_core=True)[1].name == "a"
+
+
+def test_the_models_that_ship_have_a_default_for_small_cores() -> None:
+    """It is smaller, and runs on a stream."""
+    try:
+        models_folder()
+    except ModelError as error:
+        pytest.skip(f"no shipped models here: {error}")
+    small, usual = (find_model(small_core=core)[1] for core in (True, False))
+    assert small.parameters < usual.parameters / 4 and small.causal
+
+
 def test_unknown_name_lists_the_known(folder: Path) -> None:
     """A name that does not exist is answered with those that do."""
     with pytest.raises(ModelError, match=r"no model 'c'.*b, a, cut"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from itertools import pairwise
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from streamdenoise import Settings, StreamDenoiseError
+from streamdenoise import Denoiser, Settings, StreamDenoiseError
+from streamdenoise.audio.file import AudioInfo
 from streamdenoise.audio.levels import si_sdr
 from streamdenoise.batch.cleaning import Cleaner, regroup
 from streamdenoise.batch.file import denoise_file
@@ -141,6 +143,58 @@ def test_two_passes_do_not_care_which_way_time_runs(tmp_path):
         outputs.append(sf.read(target, dtype="float32")[0])
     # Windows are not the same backwards, so that frames lie a little elsewhere.
     assert si_sdr(outputs[0], outputs[1][::-1]) > 25
+
+
+def whole_pass(x: np.ndarray, rate: int) -> np.ndarray:
+    """Return what one pass makes of sound, all of it at once and without lag."""
+    engine = Denoiser(MemoryModel(), rate, x.shape[1], bulk=True)
+    said = [engine.process(np.ascontiguousarray(x)), engine.flush()]
+    joint = np.concatenate([one.reshape(-1, x.shape[1]) for one in said])
+    return joint[engine.latency_samples :]
+
+
+@pytest.mark.parametrize("n", [200 * RATE + 5, 67 * RATE, 1000])
+@pytest.mark.parametrize("size", [999, 1 << 16, 1 << 30])
+def test_two_passes_are_the_mean_of_both_bit_for_bit(n, size):
+    """However the sound comes; in chunks of a minute that hear eight seconds more."""
+    x = noise(n, 2)
+    model = MemoryModel()
+    unit = model.card.stft(RATE).hop * model.group
+    chunk, fade = 60 * RATE // unit * unit, RATE
+    back = np.zeros((0, 2), np.float32)
+    begin = 0
+    while begin < n:
+        end = min(begin + chunk, n)
+        first = max(begin - fade, 0)
+        new = whole_pass(x[first : end + 8 * RATE][::-1], RATE)[::-1][: end - first]
+        if begin:
+            rise = (np.arange(fade, dtype=np.float32)[:, None] + 0.5) / fade
+            new = new.copy()
+            rise = rise.astype(np.float32)
+            new[:fade] = (1 - rise) * back[first:] + rise * new[:fade]
+        back, begin = np.concatenate([back[:first], new]), end
+    wanted = np.float32(0.5) * (whole_pass(x, RATE) + back)
+    info = AudioInfo(Path("a.wav"), RATE, 2, n, "WAV", "FLOAT")
+    blocks = (x[at : at + size] for at in range(0, n, size))
+    clean = Cleaner(model, Settings(), two_pass=True)(blocks, info)
+    got = np.concatenate([block.copy() for block in clean])
+    assert np.array_equal(got, wanted)
+
+
+def test_two_passes_hold_two_chunks():
+    """Memory is that of a minute twice, however long it is, and little besides."""
+    info = AudioInfo(Path("a.wav"), RATE, 2, 300 * RATE, "WAV", "FLOAT")
+    blocks = (noise(RATE, 2) for _ in range(300))
+    minute = 60 * RATE * 2 * 4
+    tracemalloc.start()
+    try:
+        for _ in Cleaner(IdentityModel(), Settings(), two_pass=True)(blocks, info):
+            pass
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    # The eight seconds ahead, and blocks of 2^16 samples, which here are eight too.
+    assert peak < 3.5 * minute
 
 
 def test_two_passes_are_refused_where_they_add_nothing():

@@ -60,7 +60,10 @@ class AvReader(Closing):
         with open_container(path) as container:
             streams = list(container.streams.audio)
             if not streams:
-                raise AudioFormatError(f"{name} has no sound track")
+                raise AudioFormatError(
+                    f"{name} has no sound track, so there is nothing to denoise; name "
+                    "a file with sound, or leave this one out"
+                )
             self.tags: dict[str, str] = dict(container.metadata)
             self.muxer: str = container.format.name.split(",")[0]
             tracks: list[AvTrack] = []

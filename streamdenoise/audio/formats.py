@@ -6,13 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ..errors import OutputError
+from ..errors import EXIT_USAGE, OutputError
 from ..names import shown
 from .avcodecs import MUXERS, choose_encoder
 from .info import AudioInfo, soundfile_module
 from .riff import UNKNOWN_SIZE
 
 __all__ = ["TOO_LONG", "OutputFormat", "most_frames", "output_format"]
+
+
+class UnknownExtensionError(OutputError):
+    """The extension that a person named stands for nothing that can be written."""
+
+    exit_code = EXIT_USAGE
 
 
 @dataclass(frozen=True)
@@ -112,7 +118,7 @@ def output_format(info: AudioInfo, target: Path, *, explicit: bool) -> OutputFor
         what = f"{info.format} with sound of {info.sample_rate} Hz"
         return _as_wav(info, target, what)
     if not same and extension not in _BY_EXTENSION:
-        raise OutputError(
+        raise UnknownExtensionError(
             f"cannot write {shown(target)}: .{shown(extension)} is no format known "
             f"here; use one of {', '.join((*_BY_EXTENSION, *MUXERS))}"
         )

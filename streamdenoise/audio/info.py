@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import stat
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -231,11 +232,12 @@ def check_readable(path: Path) -> None:
             raise AudioFormatError(
                 f"{name} is a folder; name the files in it, such as {name}/*.wav"
             )
+        # Before it is opened: a pipe without a writer would keep us waiting for ever.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise AudioFormatError(
+                f"{name} is no regular file; for a stream use: streamdenoise pipe"
+            )
         with path.open("rb") as file:
-            if not path.is_file():
-                raise AudioFormatError(
-                    f"{name} is no regular file; for a stream use: streamdenoise pipe"
-                )
             if not file.read(1):
                 raise AudioFormatError(f"{name} is empty (0 bytes)")
     except FileNotFoundError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -54,6 +55,8 @@ class LoudnessWriter:
     ----------
     notes : list of str
         Those of the writer, and where a loudness cannot be reached.
+    gains : list of float
+        In dB, one for each track; known once it is closed.
 
     Raises
     ------
@@ -74,6 +77,7 @@ class LoudnessWriter:
     ) -> None:
         self.output = output
         self.notes: list[str] = []
+        self.gains = [0.0] * len(infos)
         self._writer, self._wanted = writer, wanted
         self._channels = [info.channels for info in infos]
         try:
@@ -109,6 +113,7 @@ class LoudnessWriter:
             self._file.seek(0)
             for track, count in enumerate(self._counts):
                 gain, note = gain_for(self._meters[track], self._wanted[track]())
+                self.gains[track] = 20.0 * math.log10(gain)
                 which = f"sound track {track + 1}: " if len(self._counts) > 1 else ""
                 if count and note:
                     self.notes.append(which + note)

@@ -15,6 +15,7 @@ import numpy as np
 from ..closing import Closing
 from ..errors import AudioFormatError
 from ..names import shown
+from .hush import hushed
 from .info import (
     BLOCK_FRAMES,
     MAX_CHANNELS,
@@ -167,7 +168,8 @@ class AudioReader(Closing):
         if cut is not None and cut.mended is not None:
             file: Any = PatchedSound(self.path, dict([cut.mended]))
         else:
-            file = sf.SoundFile(native_name(self.path))
+            with hushed():
+                file = sf.SoundFile(native_name(self.path))
         if cut is not None:
             self._expected = round(file.frames * cut.declared / cut.present)
         return file
@@ -216,7 +218,8 @@ class AudioReader(Closing):
         buffer.fill(np.nan)
         damage = ""
         try:
-            count = len(self._file.read(out=buffer))
+            with hushed(self.info.subtype.startswith("MPEG")):
+                count = len(self._file.read(out=buffer))
         except (sf.LibsndfileError, OSError) as error:
             missing = np.isnan(buffer).all(axis=1)
             count = int(missing.argmax()) if missing.any() else len(buffer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import BinaryIO
 
 __all__ = ["is_container", "is_endless_caf"]
 
@@ -19,7 +20,7 @@ def is_container(path: Path) -> bool:
         A file; one that cannot be read is none.
     """
     try:
-        with path.open("rb") as file:
+        with _open(path) as file:
             head = file.read(4096)
     except (OSError, ValueError):
         return False
@@ -38,7 +39,7 @@ def is_endless_caf(path: Path) -> bool:
         A file; one that cannot be read is none.
     """
     try:
-        with path.open("rb") as file:
+        with _open(path) as file:
             if file.read(4) != b"caff":
                 return False
             at = 8
@@ -54,6 +55,13 @@ def is_endless_caf(path: Path) -> bool:
     except (OSError, ValueError, OverflowError):
         pass
     return False
+
+
+def _open(path: Path) -> BinaryIO:
+    # A pipe without a writer would keep whoever opens it waiting for ever.
+    if not path.is_file():
+        raise ValueError("no regular file")
+    return path.open("rb")
 
 
 def _known(head: bytes) -> bool:

@@ -1,8 +1,6 @@
 """Blocks of noisy sound in, as many clean samples out, without lag: in one pass or two.
 
-One pass is the engine as it runs live. The second pass of ``--two-pass`` hears the same
-sound backwards: its past is what is yet to come. The mean of the two is better than
-either, see ``docs/scale.md``.
+One pass is the engine as it runs live; `twopass` has the other.
 """
 
 from __future__ import annotations
@@ -26,17 +24,10 @@ if TYPE_CHECKING:
 
     Blocks = Iterable[NDArray[np.float32]]
 
-__all__ = ["BACK_RUN_IN", "Cleaner", "fade_in", "regroup", "unit_of"]
-
-BACK_RUN_IN: Final = 8.0
-"""Seconds that the pass backwards hears before what it says counts."""
+__all__ = ["Cleaner", "regroup", "unit_of"]
 
 _BLOCK: Final = 1 << 16
 _STEPS: Final = 32
-_CHUNK: Final = 60.0
-_LEAST_CHUNK: Final = 20.0
-_CHUNK_VALUES: Final = 1 << 23
-_FADE: Final = 1.0
 
 
 @dataclass(frozen=True)
@@ -78,9 +69,14 @@ class Cleaner:
                 )
             return _whole(blocks, self.model, info, self)
         unit = unit_of(self.model.card.stft(info.sample_rate).hop, self.model.group)
+        # Whole units: what is over at the end of a block is done hop by hop, slowly.
+        size = max(round(_BLOCK / unit), 1) * unit
         if self.two_pass:
-            return _two_passes(blocks, self._engine(info), self._engine(info), unit)
-        return _one_pass(blocks, self._engine(info), unit)
+            from .twopass import two_passes
+
+            both = self._engine(info), self._engine(info)
+            return two_passes(blocks, *both, unit, size)
+        return _one_pass(blocks, self._engine(info), size)
 
     def _engine(self, info: AudioInfo) -> Denoiser:
         from ..engine import Denoiser
@@ -136,80 +132,17 @@ def regroup(blocks: Blocks, size: int) -> Iterator[NDArray[np.float32]]:
         yield held[:filled]
 
 
-def fade_in(count: int) -> NDArray[np.float32]:
-    """Return weights from 0 to 1, shape (count, 1)."""
-    # Both sides of a seam are the same sound: their weights add up, not their squares.
-    ramp = (np.arange(count, dtype=np.float32) + np.float32(0.5)) / np.float32(count)
-    weights: NDArray[np.float32] = ramp[:, None]
-    return weights
-
-
 def _one_pass(
-    blocks: Blocks, engine: Denoiser, unit: int
+    blocks: Blocks, engine: Denoiser, size: int
 ) -> Iterator[NDArray[np.float32]]:
     lag = engine.latency_samples
-    # Whole units: what is over at the end of a block is done hop by hop, and slowly.
-    for block in regroup(blocks, max(round(_BLOCK / unit), 1) * unit):
+    for block in regroup(blocks, size):
         clean = engine.process(block)
         late = min(lag, len(clean))
         lag -= late
         yield clean.reshape(len(block), -1)[late:]
     # An input shorter than the lag has nothing out yet; the flush holds it all.
     yield engine.flush().reshape(-1, engine.channels)[lag:]
-
-
-def _two_passes(
-    blocks: Blocks, forward: Denoiser, backward: Denoiser, unit: int
-) -> Iterator[NDArray[np.float32]]:
-    """Yield the mean of a pass forwards and one backwards.
-
-    The pass backwards is done in chunks, each with some sound after it that is heard
-    and thrown away, so that memory does not grow with the recording.
-    """
-    rate, channels = forward.sample_rate, forward.channels
-    most = max(_CHUNK_VALUES // channels, round(_LEAST_CHUNK * rate))
-    chunk = max(min(round(_CHUNK * rate), most) // unit, 1) * unit
-    ahead, fade = round(BACK_RUN_IN * rate), round(_FADE * rate)
-    empty = np.zeros((0, channels), np.float32)
-    lag, said, heard, tail = forward.latency_samples, empty, empty, empty
-    for part, after in _with_next(regroup(blocks, chunk)):
-        said = np.concatenate([said, forward.process(part).reshape(part.shape)])
-        if after is None:
-            said = np.concatenate([said, forward.flush().reshape(-1, channels)])
-        late = min(lag, len(said))
-        said, lag = said[late:], lag - late
-        joint = np.concatenate([heard, part, empty if after is None else after[:ahead]])
-        back = _backwards(joint, backward)[: len(heard) + len(part)]
-        if len(tail):
-            rise = fade_in(len(tail))
-            back[: len(tail)] = (1 - rise) * tail + rise * back[: len(tail)]
-        # The end waits for the next chunk, to be faded into it.
-        give = len(back) if after is None else len(back) - fade
-        yield np.float32(0.5) * (said[:give] + back[:give])
-        said, tail, heard = said[give:], back[give:], joint[: len(back)][give:]
-
-
-def _backwards(x: NDArray[np.float32], engine: Denoiser) -> NDArray[np.float32]:
-    """Denoise a stretch of sound from its end to its beginning."""
-    said = engine.process(np.ascontiguousarray(x[::-1])).reshape(x.shape)
-    rest = engine.flush().reshape(-1, x.shape[1])
-    joint = np.concatenate([said, rest])
-    back: NDArray[np.float32] = joint[engine.latency_samples :][::-1].copy()
-    return back
-
-
-def _with_next(
-    blocks: Blocks,
-) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32] | None]]:
-    """Yield copies of all blocks, each with the one after it."""
-    last: NDArray[np.float32] | None = None
-    for block in blocks:
-        new = block.copy()
-        if last is not None:
-            yield last, new
-        last = new
-    if last is not None:
-        yield last, None
 
 
 def _whole(

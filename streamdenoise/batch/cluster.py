@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import RuntimeMissingError, StreamDenoiseError
+from ..model import find_model
 from . import onworker
 from .clustercheck import check_workers, connect, unseen
 from .jobs import Crash, Done, Step
@@ -83,6 +84,9 @@ class Cluster:
         RuntimeMissingError
             If there is no cluster to run on, or one that cannot do this.
         """
+        if options.model is None:
+            # The default is that of this computer, not of each worker.
+            options = replace(options, model=find_model()[1].name)
         staging = Staging(resume, plot=options.plot)
         with contextlib.ExitStack() as stack:
             client = stack.enter_context(connect(self._address, self._workers))
@@ -283,7 +287,6 @@ class _Run:
 
 def _grid(options: Options) -> tuple[int, Any]:
     """Return the hops that a model does at once, and its hop at any sample rate."""
-    from ..model import find_model
     from .cleaning import unit_of
 
     card = find_model(options.model)[1]

@@ -74,15 +74,17 @@ def connect(address: str, workers: int) -> Iterator[Any]:
 
 def _client_of(distributed: Any, address: str) -> Any:
     full = address if "://" in address else f"tcp://{address}"
+    kind = _bounded(distributed)
     for left in reversed(range(_ATTEMPTS)):
         try:
-            return distributed.Client(
+            return kind(
                 full,
                 timeout=_CONNECT_SECONDS,
                 set_as_default=False,
                 name="streamdenoise",
             )
-        except (OSError, *_TIMEOUTS, ValueError) as error:
+        # What a web server answers is taken for the length of a message: no memory.
+        except (OSError, *_TIMEOUTS, ValueError, MemoryError) as error:
             raise RuntimeMissingError(
                 f"no Dask scheduler answers at {shown(full)}; start one with 'dask "
                 "scheduler' and give the address that it prints, or give --cluster "
@@ -95,6 +97,25 @@ def _client_of(distributed: Any, address: str) -> Any:
                     f"({_short(error)}); start it again"
                 ) from error
         time.sleep(_AGAIN_SECONDS)
+
+
+def _bounded(distributed: Any) -> Any:
+    """Return Dask's client with a deadline for all that a connection takes."""
+
+    class Client(distributed.Client):  # type: ignore[misc]
+        async def _start(self, *args: Any, **how: Any) -> Any:
+            # Dask bounds most of it, but not the handshake: a server that speaks
+            # something else may leave that without an answer.
+            start = super()._start(*args, **how)
+            try:
+                return await asyncio.wait_for(start, _CONNECT_SECONDS)
+            except BaseException:
+                # Else its finalizer does so, in a thread where that blocks, and talks.
+                with contextlib.suppress(Exception):
+                    await self._close(fast=True)
+                raise
+
+    return Client
 
 
 def _close(client: Any) -> None:

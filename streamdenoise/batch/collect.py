@@ -8,13 +8,14 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO, Final
 
+from ..audio.sniff import is_container
 from ..errors import AudioFormatError
 from ..names import shown
 from .plan import DENOISED, REMOVED, Found, PlanError
-from .urls import is_remote, relative_place, scheme_of, url_name
+from .urls import is_remote, other_address, relative_place, scheme_of, url_name
 
 if TYPE_CHECKING:
     from .remote import Remote
@@ -23,14 +24,20 @@ __all__ = ["SOUND", "VIDEO", "Collected", "collect", "names_from"]
 
 SOUND: Final = frozenset(
     {"wav", "wave", "flac", "ogg", "oga", "opus", "mp3", "aif", "aiff", "aifc"}
-    | {"au", "snd", "caf", "w64", "rf64"}
+    | {"au", "snd", "caf", "w64", "rf64", "mp2"}
 )
 """Extensions that are looked for in folders; a file that is named may have any."""
 
 VIDEO: Final = frozenset(
-    ("mp4", "m4v", "mkv", "mka", "mov", "webm", "m4a", "aac", "wma", "avi")
+    {"mp4", "m4v", "f4v", "mov", "qt", "3gp", "3g2", "m4a", "m4b"}
+    | {"mkv", "mka", "webm", "weba", "avi", "flv", "wmv", "asf", "wma"}
+    | {"ts", "mts", "m2ts", "m2t", "mpg", "mpeg", "vob", "mxf"}
+    | {"aac", "ac3", "eac3", "amr", "wv", "tta"}
 )
 """The same, where PyAV is installed to read them."""
+
+_MAY_BE_TEXT: Final = ("ts", "mts")
+"""Extensions of cameras and of TypeScript."""
 
 _HIDDEN: Final = "."
 _EARLIER: Final = "made by an earlier run"
@@ -118,7 +125,8 @@ def collect(
     AudioFormatError
         If a folder or a pattern has no sound files.
     PlanError
-        If the output folder is one of the inputs.
+        If the output folder is one of the inputs, a name is empty, or an address is
+        of a kind that is not known.
     """
     names = list(inputs)
     search = _Search(recursive, output, own_results=output is None, remote=remote)
@@ -159,6 +167,12 @@ class _Search:
     # One name each -----------------------------------------------------------------
 
     def add(self, name: str, *, alone: bool) -> None:
+        if not name:
+            raise PlanError(
+                "one INPUT is an empty name: in a script its variable may not be set; "
+                "name a file or a folder"
+            )
+        self._refuse_other(name)
         if is_remote(name):
             self._add_address(name, alone)
         elif os.path.isdir(name):  # noqa: PTH112
@@ -171,6 +185,7 @@ class _Search:
 
     def add_listed(self, name: str) -> None:
         self._many = True
+        self._refuse_other(name)
         if is_remote(name):
             self._found.append(Found(name, self._place(url_name(name), name)))
             return
@@ -178,6 +193,11 @@ class _Search:
         if place is None or os.path.isabs(name):  # noqa: PTH117
             place = PurePosixPath(os.path.basename(name) or "_")  # noqa: PTH119
         self._found.append(Found(name, place))
+
+    def _refuse_other(self, name: str) -> None:
+        why = other_address(name)
+        if why:
+            raise PlanError(why)
 
     # Folders -----------------------------------------------------------------------
 
@@ -236,6 +256,8 @@ class _Search:
 
     def _wanted(self, entry: os.DirEntry[str]) -> bool:
         kind = _split(entry.name)[1]
+        if kind in _MAY_BE_TEXT and not is_container(Path(entry.path)):
+            return False
         if kind not in self._kinds:
             if kind in VIDEO:
                 self._pass(f'.{kind} needs PyAV: pip install "streamdenoise[av]"')

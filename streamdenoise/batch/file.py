@@ -24,7 +24,7 @@ from ..audio.file import (
     open_writer,
     output_format,
 )
-from ..audio.levels import LevelMeter
+from ..audio.levels import SILENCE_DB, LevelMeter
 from ..errors import ModelError, OutputError
 from ..names import shown
 from ..settings import Settings
@@ -81,11 +81,13 @@ class FileResult:
     format, subtype
         What was written, in libsndfile's words.
     level_before, level_after
-        RMS level in dBFS.
+        RMS level in dBFS, of the input and of the file that was written.
     noise_floor_before, noise_floor_after
-        Level of the quietest tenth in dBFS.
+        Level of the quietest tenth in dBFS, of the same.
     elapsed
         Seconds it took, reading and writing included.
+    gain
+        What brought it to the loudness that was asked for, after denoising, in dB.
     notes
         What was odd, a sentence each.
     """
@@ -103,17 +105,18 @@ class FileResult:
     noise_floor_before: float
     noise_floor_after: float
     elapsed: float
+    gain: float = 0.0
     notes: tuple[str, ...] = ()
 
     @property
     def removed(self) -> float:
-        """How far the level went down, in dB."""
-        return self.level_before - self.level_after
+        """How far denoising took the level down, in dB."""
+        return self.level_before - self.level_after + self.gain
 
     @property
     def noise_floor_drop(self) -> float:
-        """How far the noise floor went down, in dB."""
-        return self.noise_floor_before - self.noise_floor_after
+        """How far denoising took the noise floor down, in dB."""
+        return self.noise_floor_before - self.noise_floor_after + self.gain
 
     @property
     def times_real_time(self) -> float:
@@ -121,7 +124,11 @@ class FileResult:
         return self.seconds / self.elapsed if self.elapsed > 0 else 0.0
 
     def as_dict(self) -> dict[str, Any]:
-        """Return everything as plain values for JSON, rounded to what is meant."""
+        """Return everything as plain values for JSON, rounded to what is meant.
+
+        Names are as the system has them, with bytes that are no text as surrogates:
+        what reads the JSON finds the file under `os.fsencode` of them.
+        """
         values = asdict(self)
         values["removed"] = self.removed
         values["noise_floor_drop"] = self.noise_floor_drop
@@ -129,7 +136,6 @@ class FileResult:
         for key, value in values.items():
             if isinstance(value, float):
                 values[key] = round(value, 6 if key in ("seconds", "elapsed") else 2)
-        values["input"], values["output"] = shown(self.input), shown(self.output)
         values["notes"] = list(self.notes)
         return values
 
@@ -267,6 +273,7 @@ def denoise_file(
         )
     notes = [*reader.notes, *said, *([output.note] if output.note else [])]
     notes += writer.notes
+    gain: float = getattr(writer, "gains", [0.0])[0]
     return FileResult(
         input=str(source),
         output=str(output.path),
@@ -277,12 +284,18 @@ def denoise_file(
         format=output.format,
         subtype=output.subtype,
         level_before=before.level,
-        level_after=after.level,
+        level_after=_raised(after.level, gain),
         noise_floor_before=before.noise_floor,
-        noise_floor_after=after.noise_floor,
+        noise_floor_after=_raised(after.noise_floor, gain),
         elapsed=time.perf_counter() - begin,
+        gain=gain,
         notes=tuple(dict.fromkeys(notes)),
     )
+
+
+def _raised(level: float, gain: float) -> float:
+    """Return a level in dBFS after a gain in dB; silence stays what it is."""
+    return level if level <= SILENCE_DB else max(level + gain, SILENCE_DB)
 
 
 @dataclass

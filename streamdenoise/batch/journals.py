@@ -6,8 +6,9 @@ import contextlib
 import hashlib
 import os
 import tempfile
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from ..audio.parts import leftovers
 from ..config import home_folder
@@ -17,9 +18,59 @@ from .plan import Job
 from .remote import Remote
 from .urls import is_remote
 
-__all__ = ["Journals", "clean", "name_in", "place_of"]
+__all__ = [
+    "Before",
+    "Journals",
+    "clean",
+    "name_in",
+    "noted_before",
+    "place_of",
+    "sent_before",
+]
 
 _MOST_JOURNALS: Final = 64
+
+
+@dataclass(frozen=True)
+class Before:
+    """What earlier runs left of a result.
+
+    Attributes
+    ----------
+    written
+        Where it is, if it is done and still right; else empty.
+    result
+        Its figures, if they are known.
+    owned, owned_plot
+        Whether result and picture are ours to replace.
+    """
+
+    written: str = ""
+    result: dict[str, Any] = field(default_factory=dict)
+    owned: bool = False
+    owned_plot: bool = False
+
+
+def noted_before(journal: Journal, job: Job, key: str) -> Before:
+    """Look up in a journal what an earlier run made."""
+    name = name_in(journal, job.target)
+    if journal.is_done(name, key):
+        result = journal.result(name)
+        written = place_of(journal, journal.written(name))
+        return Before(written, result, owned=True, owned_plot="plot" in result)
+    return Before(owned=journal.owns(name), owned_plot=journal.owns_plot(name))
+
+
+def sent_before(client: Remote, job: Job, key: str) -> Before:
+    """Ask a store itself what an earlier run, of any computer, put there."""
+    wav = os.path.splitext(job.target)[0] + ".wav"  # noqa: PTH122
+    # Another extension may have been taken.
+    for place in dict.fromkeys([job.target, wav] if job.substitute else [job.target]):
+        found = client.key_of(place)
+        if found:
+            plot = bool(client.key_of(f"{place}.png"))
+            return Before(place if found == key else "", owned=True, owned_plot=plot)
+    return Before()
 
 
 class Journals:

@@ -144,8 +144,15 @@ def join_pieces(options: Options, work: Work, run: str, pieces: list[Piece]) -> 
     return outcome
 
 
+def _worker() -> Any:
+    """Return Dask's worker whose task this is."""
+    import distributed  # type: ignore[import-not-found,unused-ignore]
+
+    return distributed.get_worker()
+
+
 def _prepared(options: Options) -> Denoise:
-    task = Denoise(options)
+    task = Denoise(options, who=f"worker {_worker().address}")
     task.prepare()
     return task
 
@@ -183,11 +190,7 @@ class _Teller:
     """
 
     def __init__(self, run: str, work: Work, part: int) -> None:
-        from distributed import (  # type: ignore[import-not-found,unused-ignore]
-            get_worker,
-        )
-
-        self._worker = get_worker()
+        self._worker = _worker()
         self._message = {"run": run, "number": work.number, "part": part}
         target = work.job.target
         self._folder = None if is_remote(target) else Path(target).parent

@@ -18,7 +18,8 @@ from ..audio.file import AudioInfo, AudioReader
 from ..audio.sniff import is_container
 from ..audio.target import PartFile
 from ..errors import StreamDenoiseError
-from .cleaning import BACK_RUN_IN, Cleaner, fade_in
+from .cleaning import Cleaner
+from .twopass import BACK_RUN_IN, fade_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable

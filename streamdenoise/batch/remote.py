@@ -30,6 +30,8 @@ _FIRST_WAIT: Final = 0.5
 _PREFIX: Final = "streamdenoise-"
 _LOCK: Final = ".lock"
 _NEW_SECONDS: Final = 60.0
+_KEY: Final = "streamdenoise-key"
+_NO_CREDENTIALS: Final = "NoCredentialsError"
 _NEEDS: Final = {"gs": "gcsfs", "s3": "s3fs", "http": "aiohttp", "https": "aiohttp"}
 
 
@@ -40,11 +42,18 @@ class Remote:
     ----------
     wait
         Called with the seconds to wait before another try.
+    who
+        Who asks, for sentences that are read elsewhere, such as ``worker NAME``.
     """
 
-    def __init__(self, wait: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self, wait: Callable[[float], None] = time.sleep, *, who: str = ""
+    ) -> None:
         self._wait = wait
+        self._by = f" by {who}" if who else ""
+        self._where = "there" if who else "here"
         self._systems: dict[str, Any] = {}
+        self._buckets: set[str] = set()
 
     def names(self, url: str, *, recursive: bool = False) -> Iterator[tuple[str, str]]:
         """Yield address and place below it of all that lies there.
@@ -104,8 +113,17 @@ class Remote:
         self._ask(url, lambda: system.get_file(url, str(target)))
         return target
 
-    def send(self, path: Path, url: str, *, force: bool) -> None:
+    def send(self, path: Path, url: str, *, force: bool, key: str = "") -> None:
         """Put a local file at an address.
+
+        Parameters
+        ----------
+        path, url
+            From where and to where.
+        force
+            Replace what is there.
+        key
+            What `key_of` is to return of it; s3 only.
 
         Raises
         ------
@@ -114,18 +132,36 @@ class Remote:
         """
         self.check_target(url, force=force)
         system = self._system(url)
+        more = {"Metadata": {_KEY: key}} if key and scheme_of(url) == "s3" else {}
         try:
-            self._ask(url, lambda: system.put_file(str(path), url))
+            self._ask(url, lambda: system.put_file(str(path), url, **more))
         except AudioFormatError as error:
             raise OutputError(f"cannot write {shown(url)}: {error}") from error
 
-    def check_target(self, url: str, *, force: bool) -> None:
-        """Refuse an address that must not be written; see `send`."""
+    def key_of(self, url: str) -> str:
+        """Return the key that an object was sent with; empty if that is not known."""
+        if scheme_of(url) != "s3":
+            return ""
+        with contextlib.suppress(Exception):
+            return self._system(url).getxattr(url, _KEY) or ""
+        return ""
+
+    def check_target(self, url: str, *, force: bool, journal: str = "") -> None:
+        """Refuse an address that must not be written; see `send`.
+
+        Parameters
+        ----------
+        url, force
+            As for `send`.
+        journal
+            Where it was looked up whether an earlier run made what is there.
+        """
         if scheme_of(url) in ("http", "https"):
             raise OutputError(
                 f"cannot write {shown(url)}: web servers are only read from; name a "
                 "local folder, s3://BUCKET/... or gs://BUCKET/... with -o"
             )
+        self._check_bucket(url)
         if force:
             return
         try:
@@ -136,10 +172,32 @@ class Remote:
                 "add --force to write there all the same"
             ) from error
         if there:
-            raise OutputError(
-                f"{shown(url)} exists already; add --force to replace it, or choose "
-                "another name with -o"
+            looked = (
+                f", and the journal on this computer ({shown(journal)}) does not say "
+                "that an earlier run made it"
             )
+            raise OutputError(
+                f"{shown(url)} exists already{looked if journal else ''}; add --force "
+                "to replace it, or choose another name with -o"
+            )
+
+    def _check_bucket(self, url: str) -> None:
+        """Refuse a bucket that is not there, before any work is done for it."""
+        bucket = url.split("://", 1)[1].partition("/")[0]
+        system = self._system(url)
+        if bucket in self._buckets:
+            return
+        try:
+            system.info(bucket)
+        except FileNotFoundError as error:
+            raise OutputError(
+                f"cannot write {shown(url)}: there is no bucket {shown(bucket)}; "
+                "create it first, or check its name"
+            ) from error
+        except Exception:
+            # Who may write need not be allowed to ask; what is wrong shows later on.
+            pass
+        self._buckets.add(bucket)
 
     def _system(self, url: str) -> Any:
         scheme = scheme_of(url)
@@ -152,8 +210,9 @@ class Remote:
                 extra = _NEEDS[scheme]
                 install = "gcsfs" if extra == "gcsfs" else '"streamdenoise[remote]"'
                 raise RuntimeMissingError(
-                    f"{scheme}:// addresses need fsspec and {extra}; install them "
-                    f"with: pip install {install}"
+                    f"{scheme}:// addresses cannot be opened{self._by}: they need "
+                    f"fsspec and {extra}; install them {self._where} with: pip install "
+                    f"{install}"
                 ) from error
         return self._systems[scheme]
 
@@ -169,7 +228,8 @@ class Remote:
                 ) from error
             except PermissionError as error:
                 raise AudioFormatError(
-                    f"{name} may not be opened with the credentials that are set here"
+                    f"{name} may not be opened{self._by} with the credentials that are "
+                    f"set {self._where}; set others, or ask whom it belongs to"
                 ) from error
             except OSError as error:
                 if error.filename is not None and error.errno is not None:
@@ -182,7 +242,9 @@ class Remote:
                 break
             self._wait(_FIRST_WAIT * 2**number)
         why = f"the server answered {status}" if status else _one_line(failed)
-        raise AudioFormatError(f"{name} cannot be reached: {why}") from failed
+        if type(failed).__name__ == _NO_CREDENTIALS:
+            why += f"; set them {self._where}, such as by 'aws configure'"
+        raise AudioFormatError(f"{name} cannot be reached{self._by}: {why}") from failed
 
 
 def _is_final(error: Exception) -> bool:
@@ -191,7 +253,7 @@ def _is_final(error: Exception) -> bool:
     if isinstance(status, int):
         return 400 <= status < 500 and status not in (408, 425, 429)
     return type(error).__name__ in (
-        "NoCredentialsError",
+        _NO_CREDENTIALS,
         "ParamValidationError",
         "InvalidURL",
     )

@@ -15,7 +15,7 @@ from ..errors import AudioFormatError, OutputError
 from ..names import shown
 from .jobs import Crash, Done, Event, Step, run_in_processes
 from .journal import Journal, job_key
-from .journals import Journals, clean, name_in, place_of
+from .journals import Before, Journals, clean, name_in, noted_before, sent_before
 from .plan import Job
 from .remote import Remote, clean_workplaces
 from .task import Denoise, Options, Outcome, Work, failed
@@ -91,14 +91,11 @@ class Batch:
         journals = Journals(self._resume, look=True) if self._resume else None
         for job in self._jobs:
             there = self._is_there(job.target)
-            journal = journals.of(job) if journals is not None else None
-            if journal is not None:
-                name = name_in(journal, job.target)
-                if self._is_done(journal, name, self._key(job, shape)):
-                    yield job, "skip"
-                    continue
-                if there and journal.owns(name):
-                    yield job, "replace"
+            if journals is not None:
+                key = self._key(job, shape)
+                before = self._before(journals.of(job), job, key)
+                if before.written or (there and before.owned):
+                    yield job, "skip" if before.written else "replace"
                     continue
             forced = "replace" if self._options.force else "exists"
             yield job, forced if there else "new"
@@ -137,20 +134,19 @@ class Batch:
             clean_workplaces()
         shape = self._shape() if self._journals is not None else {}
         for number, job in enumerate(self._jobs):
-            key, force = "", self._options.force
-            force_plot = force
+            key, looked, before = "", "", Before()
             journal = self._journal(job)
             if journal is not None:
-                name = name_in(journal, job.target)
                 key = self._key(job, shape)
-                if self._resume and self._is_done(journal, name, key):
-                    written = place_of(journal, journal.written(name))
-                    result = journal.result(name)
-                    yield Outcome(job, "skipped", result, output=written)
-                    continue
-                force = force or (self._resume and journal.owns(name))
-                force_plot = force_plot or (self._resume and journal.owns_plot(name))
-            todo.append(Work(number, job, key, force, force_plot))
+                if self._resume:
+                    looked = str(journal.path)
+                    before = self._before(journal, job, key)
+            if before.written:
+                yield Outcome(job, "skipped", before.result, output=before.written)
+                continue
+            force = self._options.force
+            both = force or before.owned, force or before.owned_plot
+            todo.append(Work(number, job, key, *both, looked))
 
     def _results(self, todo: list[Work]) -> Generator[tuple[Work, Outcome], None, None]:
         if not todo:
@@ -270,12 +266,20 @@ class Batch:
             stamp = None
         return job_key({"input": path, "stamp": stamp}, shape)
 
-    def _is_done(self, journal: Journal, name: str, key: str) -> bool:
-        """Tell whether a result is done, its picture too where one is wanted."""
-        if not journal.is_done(name, key):
-            return False
-        picture = place_of(journal, journal.written(name)) + ".png"
-        return not self._options.plot or self._is_there(picture)
+    def _before(self, journal: Journal | None, job: Job, key: str) -> Before:
+        """Find out what earlier runs left of a result: here, else in the store."""
+        found = Before() if journal is None else noted_before(journal, job, key)
+        if not found.written and is_remote(job.target):
+            sent = sent_before(self._client(), job, key)
+            found = replace(
+                sent,
+                owned=found.owned or sent.owned,
+                owned_plot=found.owned_plot or sent.owned_plot,
+            )
+        drawn = not self._options.plot or not found.written
+        if not drawn and not self._is_there(f"{found.written}.png"):
+            return replace(found, written="")
+        return found
 
     def _is_there(self, target: str) -> bool:
         """Tell whether something is there; also if the server does not say."""

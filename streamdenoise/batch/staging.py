@@ -17,7 +17,6 @@ from typing import Final
 
 from ..audio.target import PartFile, check_target, failure
 from ..errors import OutputError
-from ..names import shown
 from .plan import Job
 from .remote import Remote
 from .task import Outcome, Work, failed, make_room, renamed
@@ -87,7 +86,7 @@ class Staging:
 
     def _check_address(self, work: Work) -> None:
         target = work.job.target
-        self._remote.check_target(target, force=work.force)
+        self._remote.check_target(target, force=work.force, journal=work.journal)
         if self._plot:
             self._remote.check_target(target + ".png", force=work.force_plot)
 
@@ -120,9 +119,9 @@ class Staging:
             output, plot = str(final), f"{final}.png" if plot else ""
         notes = [renamed(note, names) for note in outcome.result.get("notes", ())]
         result = {**outcome.result, "notes": notes}
-        result |= {"input": shown(job.source), "output": shown(output)}
+        result |= {"input": job.source, "output": output}
         if plot:
-            result["plot"] = shown(plot)
+            result["plot"] = plot
         return replace(outcome, job=job, output=output, plot=plot, result=result)
 
     def remove(self) -> None:

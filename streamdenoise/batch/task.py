@@ -122,6 +122,8 @@ class Work:
         See `journal.job_key`.
     force, force_plot
         Whether result and picture may replace what is there.
+    journal
+        Where it was looked up what earlier runs made; empty without ``--resume``.
     """
 
     number: int
@@ -129,6 +131,7 @@ class Work:
     key: str = ""
     force: bool = False
     force_plot: bool = False
+    journal: str = ""
 
 
 # In each process --------------------------------------------------------------------
@@ -143,10 +146,14 @@ class Denoise:
         What is done with each file.
     clean
         What takes the place of the model, see `denoise_file`.
+    who
+        As for `Remote`.
     """
 
-    def __init__(self, options: Options, clean: Clean | None = None) -> None:
-        self._options, self._clean = options, clean
+    def __init__(
+        self, options: Options, clean: Clean | None = None, *, who: str = ""
+    ) -> None:
+        self._options, self._clean, self._who = options, clean, who
         self._model: StepModel | WholeModel | None = None
         self._remote: Remote | None = None
 
@@ -179,7 +186,9 @@ class Denoise:
         if not is_remote(job.target):
             make_room(job)
         else:
-            self._client().check_target(job.target, force=work.force)
+            self._client().check_target(
+                job.target, force=work.force, journal=work.journal
+            )
             if self._options.plot:
                 picture = job.target + ".png"
                 self._client().check_target(picture, force=work.force_plot)
@@ -218,14 +227,15 @@ class Denoise:
         plot = url + ".png" if outcome.plot else ""
         if plot and url != work.job.target:
             self._client().check_target(plot, force=work.force_plot)
-        self._client().send(made, url, force=work.force)
+        self._client().send(made, url, force=work.force, key=work.key)
         if plot:
             try:
-                self._client().send(Path(outcome.plot), plot, force=work.force_plot)
+                picture = Path(outcome.plot)
+                self._client().send(picture, plot, force=work.force_plot, key=work.key)
             except StreamDenoiseError as error:
                 outcome = failed(work.job, str(error), error.exit_code)
                 return replace(outcome, output=url)
-        places = {"output": shown(url)} | ({"plot": shown(plot)} if plot else {})
+        places = {"output": url} | ({"plot": plot} if plot else {})
         result = {**outcome.result, **places}
         return replace(outcome, output=url, result=result, plot=plot)
 
@@ -259,7 +269,7 @@ class Denoise:
             )
         except StreamDenoiseError as error:
             return failed(job, renamed(str(error), names), error.exit_code)
-        values = {**result.as_dict(), "input": shown(job.source)}
+        values = {**result.as_dict(), "input": job.source}
         values["notes"] = [renamed(note, names) for note in result.notes]
         outcome = Outcome(job, "done", values, result.output)
         if tap is None:
@@ -275,11 +285,11 @@ class Denoise:
             # The sound is in place: --resume may replace it.
             outcome = failed(job, renamed(str(error), names), error.exit_code)
             return replace(outcome, output=result.output)
-        return replace(outcome, plot=plot, result={**values, "plot": shown(plot)})
+        return replace(outcome, plot=plot, result={**values, "plot": plot})
 
     def _client(self) -> Remote:
         if self._remote is None:
-            self._remote = Remote()
+            self._remote = Remote(who=self._who)
         return self._remote
 
 

@@ -8,9 +8,12 @@ from pathlib import PurePosixPath
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
+from ..names import shown
+
 __all__ = [
     "SCHEMES",
     "is_remote",
+    "other_address",
     "relative_place",
     "scheme_of",
     "url_join",
@@ -20,12 +23,24 @@ __all__ = [
 SCHEMES: Final = ("http", "https", "s3", "gs")
 """Kinds of addresses that can be read; the last two can be written too."""
 
+_ANY: Final = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _ADDRESS: Final = re.compile(rf"({'|'.join(SCHEMES)})://", re.IGNORECASE)
 
 
 def is_remote(text: str) -> bool:
     """Tell an address from a path."""
     return _ADDRESS.match(text) is not None
+
+
+def other_address(text: str) -> str:
+    """Say why an address of another kind cannot be used; empty if it is none."""
+    if is_remote(text) or not _ANY.match(text) or os.path.lexists(text):
+        return ""
+    kinds = f"{', '.join(SCHEMES[:-1])} or {SCHEMES[-1]}"
+    return (
+        f"{shown(text)} is an address of a kind that cannot be opened here; copy the "
+        f"file first, or name an address with {kinds}"
+    )
 
 
 def scheme_of(url: str) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..batch.urls import is_remote
+from ..batch.urls import is_remote, other_address
 from ..errors import EXIT_INPUT, EXIT_INTERRUPTED, StreamDenoiseError
 from ..names import shown
 from .batchview import BatchProgress, failures_table
@@ -263,11 +263,18 @@ def _into_folder(output: str | None, several: bool) -> bool:
 
     if output is None:
         return False
+    if not output:
+        raise click.UsageError(
+            "-o has an empty name: in a script its variable may not be set; name a "
+            "file or a folder, such as -o clean"
+        )
     if output == "-":
         raise click.UsageError(
             "-o - is no file: what goes through standard input and output is denoised "
             "by: streamdenoise pipe"
         )
+    if why := other_address(output):
+        raise click.UsageError(why)
     folder_there = os.path.isdir(output)  # noqa: PTH112
     if (
         several
@@ -308,11 +315,11 @@ def _tell_plan(batch: Batch, as_json: bool) -> None:
         "exists": "  (exists already: needs --force)",
     }
     for job, what in batch.planned():
-        source, target = shown(job.source), shown(job.target)
         if as_json:
-            _line({"status": "planned", "input": source, "output": target, "do": what})
+            names = {"input": job.source, "output": job.target}
+            _line({"status": "planned", **names, "do": what})
         else:
-            write(f"{source} -> {target}{meaning[what]}")
+            write(f"{shown(job.source)} -> {shown(job.target)}{meaning[what]}")
 
 
 def _line(value: dict[str, Any]) -> None:
@@ -320,6 +327,7 @@ def _line(value: dict[str, Any]) -> None:
         key: None if isinstance(item, float) and not math.isfinite(item) else item
         for key, item in value.items()
     }
+    # In ASCII: any name comes through, and nothing in it acts on a terminal.
     write(json.dumps(finite))
 
 
@@ -380,11 +388,11 @@ class _View:
             self._code = outcome.exit_code if one else EXIT_INPUT
 
     def _tell(self, outcome: Outcome) -> None:
-        name = shown(outcome.job.source)
+        source = outcome.job.source
         if outcome.status == "failed":
             fail(outcome.error)
             if self._json:
-                _line({"status": "failed", "input": name, "error": outcome.error})
+                _line({"status": "failed", "input": source, "error": outcome.error})
             return
         if self._json:
             _line({"status": outcome.status, **outcome.result})
@@ -392,7 +400,7 @@ class _View:
             write(_sentence(outcome.result))
         if outcome.status == "done":
             for note in outcome.result.get("notes", ()):
-                warn(f"{name}: {note}")
+                warn(f"{shown(source)}: {note}")
 
     def _sum_up(self, stopped: str) -> None:
         progress, total = self._progress, len(self._planned)
@@ -425,7 +433,7 @@ class _View:
 def _sentence(result: dict[str, Any]) -> str:
     before, after = (result[f"noise_floor_{when}"] for when in ("before", "after"))
     return (
-        f"{result['output']}: {result['seconds']:.1f} s, noise floor "
+        f"{shown(result['output'])}: {result['seconds']:.1f} s, noise floor "
         f"{before:.0f} -> {after:.0f} dBFS, "
         f"{result['times_real_time']:.0f} times real time"
     )

@@ -20,33 +20,42 @@ __all__ = ["models"]
 @json_option
 @click.pass_context
 def models(ctx: click.Context, as_json: bool) -> None:
-    """List the models that can be given to --model by name."""
+    """List the models that can be given to --model by name.
+
+    The default of small boards, such as a Raspberry Pi before the 5, is a smaller one.
+    """
     if ctx.invoked_subcommand is not None:
         return
     from ..card import Manifest
+    from ..machine import has_small_core
     from ..model import list_models, models_folder
 
     folder = models_folder()
     manifest = Manifest.read(folder)
+    default = manifest.default_for(small_core=has_small_core())
     cards = list_models(folder)
     if as_json:
-        print_json({"default": manifest.default, "models": _entries(manifest, cards)})
+        entries = _entries(manifest, cards, default)
+        print_json({"default": default, "models": entries})
         return
     head = ["", "NAME", "WEIGHTS", "SIZE", "LATENCY", "CPU", "PESQ", "WORKS"]
-    rows = [[*head, "WHAT IT IS"], *(_row(manifest, card) for card in cards)]
+    rows = [[*head, "WHAT IT IS"], *(_row(manifest, card, default) for card in cards)]
     for line in columns(rows, "lllrrrrll"):
         write(line)
     say(
         "\nCPU is of one core, measured when the model was made; PESQ (1 to 4.6) of "
         "noisy speech made clean. Measure here with: streamdenoise bench"
     )
-    say("* is the default. Use another with --model NAME, or your own with its path.")
+    say(
+        "* is the default on this machine. Use another with --model NAME, or your own "
+        "with its path."
+    )
 
 
-def _row(manifest: Manifest, card: ModelCard) -> list[str]:
+def _row(manifest: Manifest, card: ModelCard, default: str) -> list[str]:
     size = _size(manifest, card)
     return [
-        "*" if card.name == manifest.default else "",
+        "*" if card.name == default else "",
         shown(card.name),
         shown(card.quantisation),
         "missing" if size is None else f"{size / 1024:.0f} KB",
@@ -58,11 +67,13 @@ def _row(manifest: Manifest, card: ModelCard) -> list[str]:
     ]
 
 
-def _entries(manifest: Manifest, cards: list[ModelCard]) -> list[dict[str, object]]:
+def _entries(
+    manifest: Manifest, cards: list[ModelCard], default: str
+) -> list[dict[str, object]]:
     return [
         {
             "name": card.name,
-            "default": card.name == manifest.default,
+            "default": card.name == default,
             "file": str(manifest.folder / card.file),
             "bytes": _size(manifest, card),
             "sha256": card.sha256,

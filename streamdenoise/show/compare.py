@@ -15,7 +15,6 @@ import numpy as np
 
 from ..audio.file import open_reader
 from ..audio.levels import LevelMeter
-from ..names import shown
 from .sketch import Sketch
 
 if TYPE_CHECKING:
@@ -108,7 +107,7 @@ class Comparison:
         sides: dict[str, Any] = {}
         for name, one in (("a", self.a), ("b", self.b)):
             values = asdict(one)
-            values["path"] = shown(one.path)
+            values["path"] = str(one.path)
             sides[name] = {
                 k: round(v, 4) if isinstance(v, float) else v for k, v in values.items()
             }
