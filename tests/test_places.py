@@ -98,6 +98,7 @@ def test_a_named_device_that_is_unplugged_is_waited_for(
     try:
         with live(either, model_path, **names) as session:
             assert session.settles(names["sink"], names["source"]), session.said
+            time.sleep(2.0)  # sound runs
             for times in (1, 2):
                 unplug(either, "head")
                 assert session.says("went away", times), session.said
@@ -143,6 +144,7 @@ def test_what_is_played_never_becomes_the_microphone(
     try:
         with live(either, model_path) as session:
             assert session.settles("ear", "head.monitor"), session.said
+            time.sleep(2.0)  # sound runs
             pactl.run("set-default-source", "ear.monitor")
             unplug(either, "head")
             assert session.says("Waiting for it"), session.said
