@@ -110,6 +110,20 @@ def test_a_named_device_that_is_unplugged_is_waited_for(
         unplug(either, "head")
 
 
+def test_the_words_of_the_server_for_a_device_are_understood(
+    either: PulseServer, model_path: Path
+) -> None:
+    """A number, or its word for the default one, is no device that has gone."""
+    pactl.run("set-default-sink", "ear")
+    room = next(e for e in pactl.entries("sources") if e.name == "room.monitor")
+    names = {"source": str(room.index), "sink": "@DEFAULT_SINK@"}
+    with live(either, model_path, **names) as session:
+        assert session.settles("ear", "room.monitor"), session.said
+        time.sleep(3.0)
+        assert session.places() == (["ear"], ["room.monitor"]), session.said
+        assert "went away" not in session.said
+
+
 def test_without_names_it_goes_along_and_says_where_to(
     either: PulseServer, model_path: Path
 ) -> None:

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Final
 
 from ..live.devices import Device
-from . import DEFAULT_NAME, route
+from . import DEFAULT_NAME, pactl, route
 from .events import DeviceEvents
 from .incoming import Incoming
 from .mic import VirtualMic
@@ -88,9 +88,8 @@ class VirtualDevices:
         mic = self.mic
         if mic is not None and mic.chose_input:
             return  # which is looked after there
-        names = [os.environ.get(n) for n in (SINK_VARIABLE, SOURCE_VARIABLE)]
-        wished, heard = (name or None for name in names)
-        self._places = Places(wished, heard, hold, microphone_only=mic is not None)
+        wished = _named(SINK_VARIABLE, "sinks"), _named(SOURCE_VARIABLE, "sources")
+        self._places = Places(*wished, hold, microphone_only=mic is not None)
         self._watch()
 
     def _watch(self) -> None:
@@ -197,3 +196,14 @@ class VirtualDevices:
     def close(self) -> None:
         """Remove what was made; may be called twice."""
         self._stack.close()
+
+
+def _named(variable: str, kind: pactl.Kind) -> str | None:
+    """Return the name of the device that the environment asks for, if it does."""
+    wish = os.environ.get(variable, "")
+    if wish.isdecimal():  # the server takes numbers, too
+        with contextlib.suppress(NoServerError):
+            there = {str(e.index): e.name for e in pactl.entries(kind)}
+            return there.get(wish)
+    # Its own words for the default ones begin with @.
+    return None if not wish or wish.startswith("@") else wish
