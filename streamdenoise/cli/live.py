@@ -144,6 +144,7 @@ def _name(ctx: click.Context, param: click.Parameter, value: str | None) -> str 
 @click.option(
     "--heard", type=CHANNELS, hidden=True, help="Open the input with so many."
 )
+@click.option("--tended", is_flag=True, hidden=True, help="Another moves the streams.")
 @click.option(
     "--duration",
     type=float,
@@ -183,6 +184,7 @@ def live(
     channels: int,
     link_channels: bool,
     heard: int | None,
+    tended: bool,
     duration: float | None,
     record: str | None,
     force: bool,
@@ -258,7 +260,8 @@ def live(
         stopping.at_worst(session.keep_recording, dear=True)
         try:
             with session:
-                virtual.attend(session.source, session.sink, session.hold)
+                if not tended:
+                    virtual.attend(session.source, session.sink, session.hold)
                 say(_headline(session))
                 for line in virtual.lines():
                     say(f"live: {line}")

@@ -121,7 +121,9 @@ class Incoming(Closing):
 
     def _start(self) -> None:
         words = ["live", "--no-view", "--input", self._door, "--output", self._door]
-        words += ["--heard", "2", "--name", self.control_name, *self._arguments]
+        # Where its streams go is seen to from here.
+        words += ["--tended", "--heard", "2", "--name", self.control_name]
+        words += self._arguments
         env = {**self._env, SOURCE_VARIABLE: f"{self.sink_name}.monitor"}
         env[SINK_VARIABLE] = self._sink
         env["STREAMDENOISE_CONFIG"] = ""  # its flags are meant for the first live
