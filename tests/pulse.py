@@ -183,6 +183,13 @@ def wait_for(condition: Callable[[], bool], seconds: float = 40.0) -> bool:
     return False
 
 
+def list_anew() -> None:
+    """Let PortAudio look for devices again: it does so once, perhaps without server."""
+    sounddevice = pytest.importorskip("sounddevice", exc_type=ImportError)
+    sounddevice._terminate()
+    sounddevice._initialize()
+
+
 def need_pulse() -> None:
     """Skip with a sentence where the programs or PortAudio are missing."""
     missing = [name for name in _PROGRAMS if shutil.which(name) is None]

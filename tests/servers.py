@@ -8,7 +8,7 @@ import pytest
 
 from streamdenoise.virtual.parts import find_all
 from tests.pipewire import pipewire
-from tests.pulse import PulseServer, pulse
+from tests.pulse import PulseServer, list_anew, pulse
 
 __all__ = ["either", "pipewire", "pulse"]
 
@@ -20,9 +20,7 @@ def either(
     """Each server in turn, used by this process too; left as it was found."""
     server: PulseServer = request.getfixturevalue(request.param)
     server.use(monkeypatch)
-    sounddevice = pytest.importorskip("sounddevice")
-    sounddevice._terminate()  # it lists devices once, and has done so without server
-    sounddevice._initialize()
+    list_anew()
     yield server
     for device in find_all():
         device.remove()

@@ -24,7 +24,7 @@ from streamdenoise.live.session import LiveOptions
 from streamdenoise.live.supervise import Supervisor
 from tests.fakes import IdentityModel
 from tests.fakesound import FakeSound, device
-from tests.pulse import PulseServer, pulse
+from tests.pulse import PulseServer, list_anew, pulse
 
 __all__ = ["pulse"]
 
@@ -127,9 +127,7 @@ def wired(pulse: PulseServer, monkeypatch: pytest.MonkeyPatch) -> PulseServer:
     for name, value in pulse.env_for("ear.monitor", "ear").items():
         if name in ("HOME", "XDG_RUNTIME_DIR", "PULSE_SOURCE", "PULSE_SINK"):
             monkeypatch.setenv(name, value)
-    sounddevice = pytest.importorskip("sounddevice")
-    sounddevice._terminate()  # it lists devices once, and has done so without server
-    sounddevice._initialize()
+    list_anew()
     return pulse
 
 

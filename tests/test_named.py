@@ -18,7 +18,7 @@ from streamdenoise.live.devices import Device, find_device, list_devices
 from streamdenoise.virtual import pactl
 from streamdenoise.virtual.named import Chosen
 from streamdenoise.virtual.parts import find_all
-from tests.pulse import PulseServer, pulse, wait_for
+from tests.pulse import PulseServer, list_anew, pulse, wait_for
 
 __all__ = ["pulse"]
 
@@ -38,9 +38,7 @@ def server(
 
 def furnished(server: PulseServer) -> Iterator[PulseServer]:
     """A server with devices that have names for people; left as it was found."""
-    sounddevice = pytest.importorskip("sounddevice")
-    sounddevice._terminate()  # it lists devices once, and has done so without server
-    sounddevice._initialize()
+    list_anew()
     properties = "{}_properties=device.description={}"
     made = [
         pactl.load_module(module, *words, properties.format(kind, name))

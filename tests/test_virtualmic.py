@@ -27,7 +27,7 @@ from streamdenoise.virtual.mic import VirtualMic
 from streamdenoise.virtual.owner import Owner
 from streamdenoise.virtual.parts import find_all, make, remove_stale, slug_of
 from streamdenoise.virtual.recipes import PLATFORMS, recipe
-from tests.pulse import PulseServer, need_pulse, pulse, wait_for
+from tests.pulse import PulseServer, list_anew, need_pulse, pulse, wait_for
 from tests.test_live_pulse import furthest, place, recording
 
 __all__ = ["pulse"]
@@ -54,9 +54,7 @@ def server(
 ) -> Iterator[PulseServer]:
     """The private server, used by this process too; left as it was found."""
     pulse.use(monkeypatch)
-    sounddevice = pytest.importorskip("sounddevice")
-    sounddevice._terminate()  # it lists devices once, and has done so without server
-    sounddevice._initialize()
+    list_anew()
     yield pulse
     for found in find_all():
         found.remove()

@@ -36,7 +36,7 @@ from .parts import (
     slug_of,
     taken,
 )
-from .route import SINK_VARIABLE, SOURCE_VARIABLE, bring, door
+from .route import SINK_VARIABLE, SOURCE_VARIABLE, Variables, bring, door
 
 __all__ = ["RATE", "VirtualMic"]
 
@@ -75,7 +75,7 @@ class VirtualMic(Closing):
         self.description = found.description
         self.kept = kept
         self._rate = rate
-        self._before: dict[str, str | None] = {}
+        self._variables = Variables()
         self._chosen: Entry | None = None
         self._absence = Absence()
 
@@ -160,7 +160,7 @@ class VirtualMic(Closing):
             itself.
         """
         name = door(list_devices(sd))
-        self._set(SINK_VARIABLE, self.sink_name)
+        self._variables.set(SINK_VARIABLE, self.sink_name)
         sources = pactl.entries("sources")
         wanted = os.environ.get(SOURCE_VARIABLE) or pactl.server().default_source
         if wanted in self._loops(sources):
@@ -282,12 +282,7 @@ class VirtualMic(Closing):
 
     def close(self) -> None:
         """Restore the environment, and remove the microphone unless it is kept."""
-        for name, value in self._before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-        self._before.clear()
+        self._variables.close()
         if not self.kept:
             with contextlib.suppress(pactl.NoServerError):  # it went with the server
                 self.remove()
@@ -307,11 +302,7 @@ class VirtualMic(Closing):
     def _choose(self, source: Entry) -> None:
         self._chosen = source
         self._absence.forget()
-        self._set(SOURCE_VARIABLE, source.name)
-
-    def _set(self, name: str, value: str) -> None:
-        self._before.setdefault(name, os.environ.get(name))
-        os.environ[name] = value
+        self._variables.set(SOURCE_VARIABLE, source.name)
 
 
 def _description(name: str) -> str:

@@ -11,13 +11,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from ..closing import Closing
 from ..errors import DeviceError
 from ..live.devices import Device, Form, Kind, find_device, list_devices
 from ..names import shown
 from . import pactl
 from .parts import is_ours
-from .route import SINK_VARIABLE, SOURCE_VARIABLE, door
+from .route import SINK_VARIABLE, SOURCE_VARIABLE, Variables, door
 
 __all__ = ["Chosen", "with_served"]
 
@@ -136,7 +135,7 @@ def _form(entry: pactl.Entry, kind: Kind) -> Form:
     return "loudspeaker" if loud else ""
 
 
-class Chosen(Closing):
+class Chosen(Variables):
     """Where this process's streams go, kept in its environment until `close`.
 
     Attributes
@@ -146,8 +145,8 @@ class Chosen(Closing):
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.found: dict[Kind, Device] = {}
-        self._before: dict[str, str | None] = {}
 
     def name(self, source: Any, sink: Any, sd: Any = None) -> None:
         """Have streams go to devices as a person named them; see `find_device`.
@@ -175,17 +174,5 @@ class Chosen(Closing):
 
     def go(self, device: Device, kind: Kind) -> None:
         """Have streams in one direction go to a device, if it is the server's."""
-        if not device.server_name:
-            return
-        name = _VARIABLES[kind]
-        self._before.setdefault(name, os.environ.get(name))
-        os.environ[name] = device.server_name
-
-    def close(self) -> None:
-        """Restore the environment; may be called twice."""
-        for name, value in self._before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-        self._before.clear()
+        if device.server_name:
+            self.set(_VARIABLES[kind], device.server_name)

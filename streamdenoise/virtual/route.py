@@ -14,6 +14,7 @@ import json
 import os
 from typing import Final
 
+from ..closing import Closing
 from ..errors import DeviceError
 from ..live.devices import SOUND_SERVERS, Device
 from . import pactl
@@ -21,6 +22,7 @@ from . import pactl
 __all__ = [
     "SINK_VARIABLE",
     "SOURCE_VARIABLE",
+    "Variables",
     "bring",
     "door",
     "follow_environment",
@@ -32,6 +34,27 @@ SOURCE_VARIABLE: Final = "PULSE_SOURCE"
 
 _PROPERTIES: Final = "PIPEWIRE_ALSA"
 """Properties of the streams of PipeWire's ALSA device, which reads this."""
+
+
+class Variables(Closing):
+    """Variables of the environment that are set until `close`."""
+
+    def __init__(self) -> None:
+        self._before: dict[str, str | None] = {}
+
+    def set(self, name: str, value: str) -> None:
+        """Set one; what it was before the first time comes back."""
+        self._before.setdefault(name, os.environ.get(name))
+        os.environ[name] = value
+
+    def close(self) -> None:
+        """Restore them all; may be called twice."""
+        for name, value in self._before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        self._before.clear()
 
 
 def bring(
