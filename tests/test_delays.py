@@ -36,6 +36,19 @@ def test_a_change_is_followed() -> None:
     assert meter.ahead == pytest.approx(0.05, abs=0.001)
 
 
+def test_old_sound_after_a_pause_is_not_the_mean() -> None:
+    """Two seconds of it come within a moment; what stays for long is believed."""
+    meter = DelayMeter()
+    for at in range(300):
+        meter.heard(block(age=0.01, now=1000 + 0.008 * at))
+    for at in range(250):
+        meter.heard(block(age=2.0 - 0.008 * at + 0.01, now=1004 + 0.001 * at))
+    assert meter.age == pytest.approx(0.01, abs=0.1)
+    for at in range(1000):
+        meter.heard(block(age=0.5, now=1005 + 0.008 * at))
+    assert meter.age == pytest.approx(0.5, abs=0.01)
+
+
 def test_host_apis_that_do_not_tell() -> None:
     """No time at all, zeros, and nonsense change nothing."""
     meter = DelayMeter()

@@ -17,6 +17,37 @@ _SMOOTHING: Final = 0.01
 _HELD_SMOOTHING: Final = 0.05
 _MOST: Final = 5.0
 _SETTLE: Final = 32
+_FAR: Final = 0.25
+_LASTING: Final = 1.0
+
+
+class _Mean:
+    """A running mean of waits in seconds that begins quickly.
+
+    What is far from it is not counted at first: after a pause of the machine, seconds
+    of old sound come within a moment, and say nothing of the wait from then on. What
+    stays there for long is the new mean.
+    """
+
+    def __init__(self) -> None:
+        self.value = 0.0
+        self._count = 0
+        self._far_since = 0.0
+
+    def add(self, wait: float, now: float) -> None:
+        """Take a wait that was measured at a time, both in seconds."""
+        if not 0.0 < wait < _MOST:
+            return
+        if self._count > _SETTLE and abs(wait - self.value) > _FAR:
+            self._far_since = self._far_since or now
+            if now - self._far_since < _LASTING:
+                return
+            self._count = _SETTLE
+        self._far_since = 0.0
+        self._count += 1
+        if self._count > _SETTLE:  # streams that start catch up first
+            share = max(1.0 / (self._count - _SETTLE), _SMOOTHING)
+            self.value += share * (wait - self.value)
 
 
 class DelayMeter:
@@ -42,30 +73,30 @@ class DelayMeter:
 
     def restart(self) -> None:
         """Forget everything; for new devices, while none runs."""
-        self.age = self.ahead = self.held = 0.0
-        self._heard = self._played = self._looked = 0
+        self._age, self._ahead = _Mean(), _Mean()
+        self.held, self._looked = 0.0, 0
+
+    @property
+    def age(self) -> float:
+        """See above."""
+        return self._age.value
+
+    @property
+    def ahead(self) -> float:
+        """See above."""
+        return self._ahead.value
 
     def heard(self, time: Any) -> None:
         """Take note of an input block; `time` is what PortAudio gives the callback."""
-        if time is None or not time.inputBufferAdcTime:
-            return
-        age = time.currentTime - time.inputBufferAdcTime
-        if 0.0 < age < _MOST:
-            self._heard += 1
-            if self._heard > _SETTLE:  # streams that start catch up first
-                share = max(1.0 / (self._heard - _SETTLE), _SMOOTHING)
-                self.age += share * (age - self.age)
+        if time is not None and time.inputBufferAdcTime:
+            now = time.currentTime
+            self._age.add(now - time.inputBufferAdcTime, now)
 
     def played(self, time: Any) -> None:
         """Take note of an output block."""
-        if time is None or not time.outputBufferDacTime:
-            return
-        ahead = time.outputBufferDacTime - time.currentTime
-        if 0.0 < ahead < _MOST:
-            self._played += 1
-            if self._played > _SETTLE:
-                share = max(1.0 / (self._played - _SETTLE), _SMOOTHING)
-                self.ahead += share * (ahead - self.ahead)
+        if time is not None and time.outputBufferDacTime:
+            now = time.currentTime
+            self._ahead.add(time.outputBufferDacTime - now, now)
 
     def looked(self, held: float) -> None:
         """Take note of the seconds in the buffer; at any time, again and again."""

@@ -16,6 +16,7 @@ from ..errors import DeviceError
 from .holders import ROOT, HeldError, held_error
 from .naming import has_words, listed, meant, near, words_of
 from .portaudio import load_sounddevice, quiet_stderr
+from .pulse.way import can_go_native, goes_native
 
 Kind = Literal["input", "output"]
 Form = Literal["", "loudspeaker", "headphones", "monitor", "virtual"]
@@ -114,7 +115,7 @@ class Device:
     def is_server(self) -> bool:
         """Whether a sound server stands behind it, which converts every rate."""
         door = self.host_api == "ALSA" and self.name in SOUND_SERVERS
-        return door or bool(self.server_name)
+        return door or bool(self.server_name) or any(self.behind)
 
     def real(self, kind: Kind) -> Device:
         """Return the device behind a door; of others, and where unknown, itself."""
@@ -187,10 +188,11 @@ def list_devices(sd: Any = None, *, probe: bool = False) -> list[Device]:
             if probe:
                 device = _with_rates(sd, device)
             found.append(device)
-    if any(device.is_server for device in found):
+    native = can_go_native(sd)
+    if native or any(device.is_server for device in found):
         from ..virtual.named import with_served
 
-        return with_served(found)
+        return with_served(found, native=native)
     return found
 
 
@@ -229,6 +231,8 @@ def refusal(
     sd: Any, device: Device, kind: Kind, rate: int, channels: int
 ) -> Exception | None:
     """Ask a device whether it takes a rate in Hz; return the error if it does not."""
+    if goes_native(sd, device):
+        return None  # a sound server converts what it is given
     check = sd.check_input_settings if kind == "input" else sd.check_output_settings
     try:
         check(device=device.index, channels=channels, samplerate=rate, dtype="float32")

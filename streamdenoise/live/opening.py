@@ -17,6 +17,7 @@ from .bridge import Bridge
 from .devices import Device, Kind, one_clock, refusal
 from .drift import RANGE_SECONDS
 from .portaudio import INVALID_CHANNELS, INVALID_RATE, error_code, explain
+from .pulse.way import goes_native, open_native
 from .stream import SLICE_BLOCKS, LiveStream
 
 WARM_UP_HOPS = 64
@@ -24,6 +25,9 @@ MEASURED_HOPS = 256
 
 PAIR_SECONDS = 0.048
 """Latency of a device from which on it hands over two hops at a time."""
+
+SHORT_SECONDS = 0.015
+"""Latency up to which a sound server is fed with half a hop at a time."""
 
 
 @dataclass
@@ -192,35 +196,49 @@ def _open(
 ) -> None:
     hop = core.denoiser.params.hop
     block = hop * hops_at_once(latency)
-    common = {
-        "samplerate": streams.rate,
-        "blocksize": block,
-        "dtype": "float32",
-        "latency": latency,
-    }
     source, sink = streams.source, streams.sink
+    common = {"samplerate": streams.rate, "dtype": "float32", "latency": latency}
     if one_clock(source, sink):
         core.connect(None)
         stream = sd.Stream(
             device=(source.index, sink.index),
             channels=(into, out),
             callback=core.process_callback,
+            blocksize=block,
             **common,
         )
         streams.opened = [stream]
         return
-    first = sd.InputStream(
-        device=source.index, channels=into, callback=core.input_callback, **common
-    )
+    common["channels"], common["callback"] = into, core.input_callback
+    first = _one_way(sd, source, "input", blocksize=block, **common)
     streams.opened = [first]
-    channels = core.denoiser.channels
+    channels, burst = core.denoiser.channels, None
+    if goes_native(sd, source):
+        burst = math.ceil(first.latency * streams.rate)
+    if goes_native(sd, sink) and block == hop and is_short(latency) and hop % 2 == 0:
+        block = hop // 2
     core.connect(
-        make_bridge(float(first.latency), streams.rate, hop, channels, block=block)
+        make_bridge(
+            float(first.latency), streams.rate, hop, channels, block=block, burst=burst
+        )
     )
-    second = sd.OutputStream(
-        device=sink.index, channels=out, callback=core.output_callback, **common
+    common["channels"], common["callback"] = out, core.output_callback
+    streams.opened.append(_one_way(sd, sink, "output", blocksize=block, **common))
+
+
+def _one_way(sd: Any, device: Device, kind: Kind, **wanted: Any) -> Any:
+    """Open a stream in one direction: of the sound server, or of PortAudio."""
+    if goes_native(sd, device):
+        return open_native(sd, device, kind, **wanted)
+    maker = sd.InputStream if kind == "input" else sd.OutputStream
+    return maker(device=device.index, **wanted)
+
+
+def is_short(latency: float | str) -> bool:
+    """Whether so little is asked for, in seconds or a word, that half a hop counts."""
+    return latency == "low" or (
+        not isinstance(latency, str) and latency < SHORT_SECONDS
     )
-    streams.opened.append(second)
 
 
 def hops_at_once(latency: float | str) -> int:
@@ -244,14 +262,14 @@ def make_bridge(
     channels: int,
     clock: Callable[[], float] = perf_counter,
     block: int | None = None,
+    burst: int | None = None,
 ) -> Bridge:
     """Make the bridge of a split stream.
 
     Parameters
     ----------
     latency_in
-        Of the input device in seconds. Sound servers hand over about half of their
-        buffer at once, so that much must be held back, and a hop for good measure.
+        Of the input device in seconds.
     rate
         In Hz.
     hop
@@ -262,11 +280,16 @@ def make_bridge(
         Time in seconds.
     block
         What the output takes at once, in samples; by default a hop.
+    burst
+        What the input hands over at once, in samples. By default a half of its
+        latency and half a hop, as sound servers do through PortAudio. What exceeds half
+        a hop must be held back, and a hop for good measure.
     """
     block = hop if block is None else block
     buffered = math.ceil(latency_in * rate)
+    excess = buffered / 2 if burst is None else max(0.0, burst - hop / 2)
     # While the input is silent, whole blocks are taken: at most so many.
-    target = hop + math.ceil(buffered / 2 / block) * block
+    target = hop + math.ceil(excess / block) * block
     limit = 2 * target + buffered + 4 * hop
     window = max(rate, 4 * buffered)
     # Where it starts is known to what the server hands over at once, and the drift may

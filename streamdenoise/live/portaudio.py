@@ -23,6 +23,9 @@ DEVICE_UNAVAILABLE: Final = -9985
 def load_sounddevice() -> ModuleType:
     """Return the sounddevice module, with PortAudio ready.
 
+    Where PortAudio is not installed and a sound server runs that needs none, it is
+    what stands in for sounddevice.
+
     Raises
     ------
     RuntimeMissingError
@@ -37,6 +40,11 @@ def load_sounddevice() -> ModuleType:
             "install it with: pip install sounddevice"
         ) from error
     except OSError as error:
+        from .pulse.alone import server_alone
+
+        alone = server_alone()
+        if alone is not None:
+            return alone
         raise RuntimeMissingError(
             f"live sound needs the PortAudio library, which was not found ({error}); "
             f"install it with: {_portaudio_command()}"
@@ -141,14 +149,14 @@ def explain(error: Exception, what: str, rate: int | None = None) -> DeviceError
             f"{what} refuses this number of channels; try --channels 1 or 2, or see "
             "how many it has with: streamdenoise devices"
         )
+    trouble = server_trouble(what)
+    if trouble:
+        return DeviceError(f"{what} cannot be opened: {trouble}")
     if code == INVALID_DEVICE:
         return DeviceError(
             f"{what} is not there any more; list the devices again with: "
             "streamdenoise devices"
         )
-    trouble = server_trouble(what)
-    if trouble:
-        return DeviceError(f"{what} cannot be opened: {trouble}")
     return DeviceError(
         f"{what} cannot be opened ({text}); choose another device (streamdenoise "
         "devices lists them), or try --latency 0.1"

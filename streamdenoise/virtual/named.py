@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from ..errors import DeviceError
-from ..live.devices import Device, Form, Kind, find_device, list_devices
+from ..live.devices import COMMON_RATES, Device, Form, Kind, find_device, list_devices
 from ..names import shown
 from . import pactl
 from .parts import is_ours
@@ -21,6 +21,9 @@ from .route import SINK_VARIABLE, SOURCE_VARIABLE, Variables, door
 __all__ = ["Chosen", "with_served"]
 
 _DOORS: Final = ("pulse", "pipewire", "default")
+_OWN_DOOR: Final = "default"
+_MOST_CHANNELS: Final = 32
+_LOW_SECONDS: Final = 0.008
 _VARIABLES: Final[dict[Kind, str]] = {
     "input": SOURCE_VARIABLE,
     "output": SINK_VARIABLE,
@@ -30,7 +33,7 @@ _CABLES: Final = ("line", "hdmi", "displayport", "iec958", "spdif", "digital")
 _SPEAKER_FORMS: Final = ("speaker", "internal", "portable")
 
 
-def with_served(devices: Sequence[Device]) -> list[Device]:
+def with_served(devices: Sequence[Device], *, native: bool = False) -> list[Device]:
     """Return PortAudio's devices, and behind them those of the sound server.
 
     There are none more without a server, a program to ask it, or a door to it, nor
@@ -40,12 +43,16 @@ def with_served(devices: Sequence[Device]) -> list[Device]:
     ----------
     devices
         Those of PortAudio; the doors among them learn what they lead to.
+    native
+        Whether a door is made where PortAudio has none, because it is not needed.
     """
     if any(d.host_api == "PulseAudio" for d in devices):
         return list(devices)
     try:
-        name = door(list(devices))
         server = pactl.server()
+        if native and not any(map(_is_door, devices)):
+            devices = [*devices, _own_door(devices, server)]
+        name = door(list(devices))
         sinks, sources = pactl.entries("sinks"), pactl.entries("sources")
     except DeviceError:
         return list(devices)
@@ -100,8 +107,26 @@ def _description(entry: pactl.Entry) -> str:
     return entry.name if said in ("", "(null)") else said
 
 
+def _own_door(devices: Sequence[Device], server: pactl.Server) -> Device:
+    """Return a door beside PortAudio's devices; taken where none of them is."""
+    return Device(
+        index=len(devices),
+        name=_OWN_DOOR,
+        host_api=server.name,
+        inputs=_MOST_CHANNELS,
+        outputs=_MOST_CHANNELS,
+        default_rate=48_000,
+        latency_in=_LOW_SECONDS,
+        latency_out=_LOW_SECONDS,
+        default_input=not any(d.default_input for d in devices),
+        default_output=not any(d.default_output for d in devices),
+        rates=tuple(sorted(COMMON_RATES)),
+    )
+
+
 def _is_door(device: Device) -> bool:
-    return device.host_api == "ALSA" and device.name in _DOORS
+    own = device.name == _OWN_DOOR and not device.server_name
+    return (device.host_api == "ALSA" or own) and device.name in _DOORS
 
 
 def _taken(devices: Sequence[Device]) -> Device | None:

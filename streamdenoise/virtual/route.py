@@ -27,6 +27,7 @@ __all__ = [
     "door",
     "follow_environment",
     "prepare",
+    "stream_name",
 ]
 
 SINK_VARIABLE: Final = "PULSE_SINK"
@@ -100,10 +101,15 @@ def _wishes() -> tuple[str | None, str | None]:
     return sink or None, source or None
 
 
-def prepare() -> None:
-    """Name the streams that will be opened, by where they are to go."""
+def stream_name() -> str:
+    """Return what streams are called that are opened now: by where they are to go."""
     places = ", ".join(filter(None, _wishes()))
-    name = json.dumps(f"streamdenoise ({places})" if places else "streamdenoise")
+    return f"streamdenoise ({places})" if places else "streamdenoise"
+
+
+def prepare() -> None:
+    """Name the streams that PortAudio will open."""
+    name = json.dumps(stream_name())
     os.environ.setdefault(_PROPERTIES, f"{{ application.name = {name} }}")
 
 

@@ -1,0 +1,271 @@
+"""Streams that look like those of sounddevice, as far as live sound needs them.
+
+Callbacks run in the stream's own thread, on arrays and structures made beforehand.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import time
+from collections.abc import Callable
+from ctypes import byref
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import libpulse as pa
+from .thread import Served
+from .told import Status, Times
+
+__all__ = ["InputStream", "OutputStream", "Sizes"]
+
+LOW_SECONDS: Final = 0.008
+"""Buffer that is asked for where the shortest is wanted."""
+
+HIGH_SECONDS: Final = 0.1
+
+KEPT_SECONDS: Final = 0.5
+"""Most that the server keeps of an input that nobody fetches."""
+
+_SAMPLE: Final = 4
+_MICRO: Final = 1e-6
+_REFUSED: Final = ctypes.c_size_t(-1).value
+
+
+class Sizes:
+    """Buffers to ask for, from the latency of a device as a person gives it.
+
+    Parameters
+    ----------
+    latency
+        In seconds, ``"low"`` or ``"high"``.
+    rate
+        In Hz.
+    block
+        What the callback takes at once, in samples.
+
+    Attributes
+    ----------
+    fragment
+        What an input is to hand over at once, in samples. A half of the latency: the
+        server collects as much again.
+    queue
+        What an output is to keep in front of it, in samples; no less than two blocks,
+        one that is played and one that is asked for.
+    """
+
+    def __init__(self, latency: float | str, rate: int, block: int) -> None:
+        if isinstance(latency, str):
+            latency = HIGH_SECONDS if latency == "high" else LOW_SECONDS
+        wanted = math.ceil(latency * rate)
+        self.fragment = max(wanted // 2, min(block, rate // 250))
+        self.queue = max(wanted, 2 * block)
+
+
+class _Stream(Served):
+    """A stream with blocks of one size; opened when made.
+
+    Parameters
+    ----------
+    library, error, name
+        See `Served`.
+    device
+        The server's name of a sink or source; None: its default.
+    samplerate
+        In Hz.
+    blocksize
+        Samples in each block, always.
+    channels
+        Samples in a frame.
+    latency
+        See `Sizes`.
+    callback
+        As sounddevice calls it.
+    title
+        What the server calls the stream.
+    """
+
+    _sign = 0.0
+    _flags: Final = pa.START_CORKED | pa.AUTO_TIMING_UPDATE | pa.ADJUST_LATENCY
+
+    def __init__(
+        self,
+        library: Any,
+        error: type[Exception],
+        name: str,
+        *,
+        device: str | None,
+        samplerate: int,
+        blocksize: int,
+        channels: int,
+        latency: float | str,
+        callback: Callable[..., None],
+        title: str,
+    ) -> None:
+        super().__init__(library, error, name)
+        self._callback, self._title = callback, title
+        self._device = device.encode() if device else None
+        self._rate, self._latency = samplerate, 0.0
+        self._sizes = Sizes(latency, samplerate, blocksize)
+        self._block: NDArray[np.float32] = np.zeros((blocksize, channels), np.float32)
+        self._address = self._block.ctypes.data
+        self._bytes = self._block.nbytes
+        self._frame = _SAMPLE * channels
+        self._times, self._status = Times(), Status()
+        self._micro, self._negative = ctypes.c_uint64(), ctypes.c_int()
+        self._moved, self._origin = 0, 0.0
+        self.open()
+
+    @property
+    def latency(self) -> float:
+        """What the server keeps at most for this stream, in seconds."""
+        return self._latency
+
+    def _make(self, context: int) -> int | None:
+        channels = self._block.shape[1]
+        spec = pa.SampleSpec(pa.FLOAT32, self._rate, channels)
+        places = pa.channel_map(self._lib, channels)
+        stream: int | None = self._lib.pa_stream_new(
+            context, self._title.encode(), byref(spec), byref(places)
+        )
+        return stream
+
+    def _hang(self, stream: int) -> list[Any]:
+        timed = pa.Notice(self._timed)
+        self._lib.pa_stream_set_latency_update_callback(stream, timed, None)
+        return [timed]
+
+    def _timed(self, stream: int, _data: int | None) -> None:
+        """Note when the stream's first sample was at the device.
+
+        The server tells its latency every now and then; between that, samples are
+        counted. The library would interpolate, and be wrong for long after a pause.
+        """
+        if not self._moved:
+            return  # what does not run yet is not late
+        micro, negative = self._micro, self._negative
+        if self._lib.pa_stream_get_latency(stream, byref(micro), byref(negative)) < 0:
+            return
+        delay = (-_MICRO if negative.value else _MICRO) * micro.value
+        at_device = time.perf_counter() + self._sign * delay
+        self._origin = at_device - self._moved / self._rate
+
+    def _when(self, sample: int) -> float:
+        """Return when a sample is at the device; 0 if that is not known."""
+        return self._origin + sample / self._rate if self._origin else 0.0
+
+
+class InputStream(_Stream):
+    """Records from a source of the server; see `_Stream`."""
+
+    _sign = -1.0
+
+    def _hang(self, stream: int) -> list[Any]:
+        self._data, self._count = ctypes.c_void_p(), ctypes.c_size_t()
+        self._filled = 0
+        kept = [pa.Request(self._readable), pa.Notice(self._overflow)]
+        self._lib.pa_stream_set_read_callback(stream, kept[0], None)
+        self._lib.pa_stream_set_overflow_callback(stream, kept[1], None)
+        return kept + super()._hang(stream)
+
+    def _join(self, stream: int) -> int:
+        sizes = pa.BufferAttr(*[pa.DEFAULT] * 5)
+        kept = math.ceil(KEPT_SECONDS * self._rate) + 2 * self._sizes.fragment
+        sizes.maxlength = kept * self._frame
+        sizes.fragsize = self._sizes.fragment * self._frame
+        result: int = self._lib.pa_stream_connect_record(
+            stream, self._device, byref(sizes), self._flags
+        )
+        return result
+
+    def _got(self, sizes: pa.BufferAttr) -> None:
+        self._latency = sizes.fragsize / self._frame / self._rate
+
+    def _readable(self, stream: int, size: int, _data: int | None) -> None:
+        """Take what there is, if it makes a block full, and hand on each that is."""
+        if size + self._filled < self._bytes:
+            return
+        lib, data, count = self._lib, self._data, self._count
+        while self.active:
+            if lib.pa_stream_peek(stream, byref(data), byref(count)) < 0:
+                self.active = False
+            elif not count.value:
+                return
+            else:
+                self._take(data.value, count.value)
+                lib.pa_stream_drop(stream)
+
+    def _take(self, source: int | None, count: int) -> None:
+        """Collect `count` bytes at an address; None is a hole, which is silence."""
+        done = 0
+        while done < count:
+            part = min(count - done, self._bytes - self._filled)
+            if source is None:
+                ctypes.memset(self._address + self._filled, 0, part)
+            else:
+                ctypes.memmove(self._address + self._filled, source + done, part)
+            self._filled += part
+            done += part
+            if self._filled == self._bytes:
+                self._filled = 0
+                self._hand_on(self._moved + done // self._frame)
+        self._moved += done // self._frame
+
+    def _hand_on(self, end: int) -> None:
+        """Call the callback with a block that ends before a sample."""
+        times, status, frames = self._times, self._status, len(self._block)
+        times.currentTime = time.perf_counter()
+        times.inputBufferAdcTime = self._when(end - frames)
+        self._callback(self._block, frames, times, status)
+        status.clear()
+
+    def _overflow(self, _stream: int, _data: int | None) -> None:
+        self._status.input_overflow = True
+
+
+class OutputStream(_Stream):
+    """Plays into a sink of the server; see `_Stream`."""
+
+    _sign = 1.0
+
+    def _hang(self, stream: int) -> list[Any]:
+        kept = [pa.Request(self._writable), pa.Notice(self._underflow)]
+        self._lib.pa_stream_set_write_callback(stream, kept[0], None)
+        self._lib.pa_stream_set_underflow_callback(stream, kept[1], None)
+        return kept + super()._hang(stream)
+
+    def _join(self, stream: int) -> int:
+        sizes = pa.BufferAttr(*[pa.DEFAULT] * 5)
+        sizes.tlength = self._sizes.queue * self._frame
+        # After running dry it goes on with the first block.
+        sizes.prebuf = sizes.minreq = self._bytes
+        result: int = self._lib.pa_stream_connect_playback(
+            stream, self._device, byref(sizes), self._flags, None, None
+        )
+        return result
+
+    def _got(self, sizes: pa.BufferAttr) -> None:
+        self._latency = sizes.tlength / self._frame / self._rate
+
+    def _prepare(self) -> None:
+        # What the server asked for when the stream was made did not find it active.
+        self._writable(self._stream, self._lib.pa_stream_writable_size(self._stream), 0)
+
+    def _writable(self, stream: int | None, room: int, _data: int | None) -> None:
+        """Fill as many whole blocks as there is room for."""
+        lib, times, status = self._lib, self._times, self._status
+        frames = len(self._block)
+        while self.active and self._bytes <= room < _REFUSED:
+            times.currentTime = time.perf_counter()
+            times.outputBufferDacTime = self._when(self._moved)
+            self._callback(self._block, frames, times, status)
+            status.clear()
+            if lib.pa_stream_write(stream, self._address, self._bytes, None, 0, 0) < 0:
+                self.active = False
+            self._moved += frames
+            room -= self._bytes
+
+    def _underflow(self, _stream: int, _data: int | None) -> None:
+        self._status.output_underflow = True

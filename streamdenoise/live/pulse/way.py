@@ -1,0 +1,106 @@
+"""Which devices are reached through libpulse, and how a stream on one is opened."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from ..devices import Device, Kind
+
+__all__ = ["can_go_native", "goes_native", "open_native"]
+
+VARIABLE: Final = "STREAMDENOISE_SOUND"
+"""Of the environment: ``portaudio`` sends all sound through PortAudio."""
+
+_WISHES: Final[dict[Kind, str]] = {"input": "PULSE_SOURCE", "output": "PULSE_SINK"}
+_TITLES: Final[dict[Kind, str]] = {"input": "to be denoised", "output": "denoised"}
+
+
+def can_go_native(sd: Any) -> bool:
+    """Whether libpulse is here, and nobody wants PortAudio in its place.
+
+    Parameters
+    ----------
+    sd
+        The sounddevice module; what stands in for it in a test has its own devices.
+    """
+    if sys.platform != "linux" or not isinstance(sd, ModuleType):
+        return False
+    if os.environ.get(VARIABLE, "").strip().casefold() == "portaudio":
+        return False
+    from .libpulse import load_libpulse
+
+    try:
+        load_libpulse()
+    except (OSError, AttributeError):
+        return False
+    return True
+
+
+def goes_native(sd: Any, device: Device) -> bool:
+    """Whether a device is one of a sound server that libpulse can reach.
+
+    Parameters
+    ----------
+    sd
+        The sounddevice module.
+    device
+        From `list_devices`.
+    """
+    # Behind a door is nothing where no server has answered.
+    served = bool(device.server_name) or any(device.behind)
+    return served and can_go_native(sd)
+
+
+def open_native(
+    sd: Any,
+    device: Device,
+    kind: Kind,
+    *,
+    samplerate: int,
+    blocksize: int,
+    channels: int,
+    latency: float | str,
+    callback: Callable[..., None],
+    dtype: str = "float32",
+) -> Any:
+    """Open a stream on a device, or where the environment says, or the server.
+
+    Parameters
+    ----------
+    sd
+        The sounddevice module, whose exceptions are raised.
+    device
+        For which `goes_native` is true.
+    kind
+        In which direction.
+    samplerate, blocksize, channels, latency, callback, dtype
+        As sounddevice takes them; samples are ``"float32"`` always.
+
+    Raises
+    ------
+    sounddevice.PortAudioError
+        If the server refuses, or does not answer.
+    """
+    from ...virtual.route import stream_name
+    from .libpulse import load_libpulse
+    from .streams import InputStream, OutputStream
+
+    assert dtype == "float32"
+    maker = InputStream if kind == "input" else OutputStream
+    return maker(
+        load_libpulse(),
+        sd.PortAudioError,
+        stream_name(),
+        device=device.server_name or os.environ.get(_WISHES[kind]) or None,
+        samplerate=samplerate,
+        blocksize=blocksize,
+        channels=channels,
+        latency=latency,
+        callback=callback,
+        title=_TITLES[kind],
+    )

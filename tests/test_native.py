@@ -1,0 +1,392 @@
+"""Streams of a sound server without PortAudio: whole, ended in time, nothing left."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from streamdenoise.live.devices import Device, find_device, list_devices
+from streamdenoise.live.opening import is_short, make_bridge
+from streamdenoise.live.portaudio import INVALID_DEVICE, explain, load_sounddevice
+from streamdenoise.live.pulse.alone import NoPortAudio
+from streamdenoise.live.pulse.libpulse import load_libpulse
+from streamdenoise.live.pulse.streams import InputStream, OutputStream, Sizes
+from streamdenoise.live.pulse.way import can_go_native, goes_native, open_native
+from streamdenoise.live.session import LiveOptions, LiveSession
+from streamdenoise.virtual import pactl
+from tests.fakesound import FakeSound
+from tests.pulse import PulseServer, list_anew
+from tests.servers import either, pipewire, pulse
+
+__all__ = ["either", "pipewire", "pulse"]
+
+ROOT = Path(__file__).resolve().parent.parent
+RATE, BLOCK = 48_000, 384
+
+
+class RefusedError(Exception):
+    """Stands for sounddevice's."""
+
+
+@pytest.fixture
+def library() -> Any:
+    try:
+        return load_libpulse()
+    except OSError as error:
+        pytest.skip(f"needs libpulse0: {error}")
+
+
+def opened(
+    library: Any, kind: type[Any], device: str | None, callback: Callable[..., None]
+) -> Any:
+    return kind(
+        library,
+        RefusedError,
+        "a test",
+        device=device,
+        samplerate=RATE,
+        blocksize=BLOCK,
+        channels=2,
+        latency=0.2,
+        callback=callback,
+        title="a stream",
+    )
+
+
+def wait_for(true: Callable[[], bool], seconds: float = 10.0) -> bool:
+    until = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def quiet(outdata: Any, *_told: Any) -> None:
+    outdata.fill(0.0)
+
+
+def test_what_is_played_arrives_bit_by_bit(either: PulseServer, library: Any) -> None:
+    """Noise through a null sink and its monitor, in blocks of one size."""
+    noise = np.random.default_rng(5).uniform(-1, 1, 2 * RATE).astype(np.float32)
+    heard: list[np.ndarray] = []
+    at, sizes, waits = [0], set(), []
+
+    def play(outdata: Any, frames: int, times: Any, _status: Any) -> None:
+        part = noise[at[0] : at[0] + frames]
+        outdata[:] = 0.0
+        outdata[: len(part)] = part[:, None]
+        at[0] += frames
+        if times.outputBufferDacTime:
+            waits.append(times.outputBufferDacTime - times.currentTime)
+
+    def listen(indata: Any, frames: int, _times: Any, _status: Any) -> None:
+        sizes.add((indata.shape, frames))
+        heard.append(indata[:, 0].copy())
+
+    into = opened(library, InputStream, "ear.monitor", listen)
+    out = opened(library, OutputStream, "ear", play)
+    try:
+        into.start()
+        assert wait_for(lambda: len(heard) > 20)
+        out.start()
+        assert wait_for(lambda: at[0] > len(noise) + RATE, 20.0)
+    finally:
+        out.close()
+        into.close()
+    sound = np.concatenate(heard)
+    # A server may lose the very beginning of a stream.
+    begin = RATE // 2
+    first = int(np.flatnonzero(sound == noise[begin])[0])
+    assert np.array_equal(sound[first : first + RATE], noise[begin : begin + RATE])
+    assert sizes == {((BLOCK, 2), BLOCK)}
+    assert 0.0 < np.median(waits) < 1.0
+
+
+def test_a_device_that_is_not_there_is_refused_at_once(
+    own: PulseServer, library: Any
+) -> None:
+    """With PortAudio's number for it, and without waiting for the limit.
+
+    PipeWire takes another device, which `Places` looks after.
+    """
+    began = time.monotonic()
+    for kind in (InputStream, OutputStream):
+        with pytest.raises(RefusedError) as caught:
+            opened(library, kind, "nobody", quiet)
+        assert caught.value.args[1] == INVALID_DEVICE
+    assert time.monotonic() - began < 4.0
+
+
+def test_a_server_that_says_nothing_is_not_waited_for_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: Any
+) -> None:
+    """It takes the connection and never answers: an error within seconds."""
+    monkeypatch.setattr("streamdenoise.live.pulse.thread.OPENS_SECONDS", 0.5)
+    path = tmp_path / "deaf"
+    with socket.socket(socket.AF_UNIX) as deaf:
+        deaf.bind(str(path))
+        deaf.listen()
+        monkeypatch.setenv("PULSE_SERVER", f"unix:{path}")
+        threads = threading.active_count()
+        with pytest.raises(RefusedError, match="not answered"):
+            opened(library, OutputStream, None, quiet)
+        assert threading.active_count() == threads
+
+
+def test_no_server_is_an_error(monkeypatch: pytest.MonkeyPatch, library: Any) -> None:
+    """Nobody listens at the address."""
+    monkeypatch.setenv("PULSE_SERVER", "unix:/nowhere/at/all")
+    with pytest.raises(RefusedError):
+        opened(library, InputStream, None, quiet)
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PulseServer]:
+    """A server that a test may kill."""
+    server = PulseServer(tmp_path)
+    server.add_sink("room")
+    server.settle()
+    server.use(monkeypatch)
+    yield server
+    server.stop()
+
+
+def test_the_end_of_the_server_is_noticed(own: PulseServer, library: Any) -> None:
+    """It is killed: neither stream is active any more, and both can be closed."""
+    blocks = [0]
+
+    def count(*_told: Any) -> None:
+        blocks[0] += 1
+
+    streams = [
+        opened(library, InputStream, "room.monitor", count),
+        opened(library, OutputStream, "room", quiet),
+    ]
+    for stream in streams:
+        stream.start()
+    assert wait_for(lambda: blocks[0] > 5)
+    assert all(stream.active for stream in streams)
+    own.kill()
+    assert wait_for(lambda: not any(stream.active for stream in streams))
+    with pytest.raises(RefusedError):
+        opened(library, OutputStream, None, quiet)
+    for stream in streams:
+        stream.close()
+        stream.close()
+    assert not any(thread.name == "sound" for thread in threading.enumerate())
+
+
+def test_streams_leave_nothing_behind(own: PulseServer, library: Any) -> None:
+    """Thirty times opened, run, closed: no thread, no open file, no client stays."""
+
+    def once() -> None:
+        streams = [
+            opened(library, InputStream, "room.monitor", quiet),
+            opened(library, OutputStream, "room", quiet),
+        ]
+        for stream in streams:
+            stream.start()
+        time.sleep(0.03)
+        for stream in streams:
+            stream.abort()
+            stream.close()
+
+    def files() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    once()
+    threads, descriptors = threading.active_count(), files()
+    for _ in range(30):
+        once()
+    assert threading.active_count() == threads
+    assert files() <= descriptors
+    assert wait_for(lambda: not pactl.entries("sink-inputs"))
+
+
+def test_an_error_in_the_callback_does_not_end_the_thread(
+    own: PulseServer, library: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python says what it was; sound goes on, and the stream can be closed."""
+    calls, said = [0], []
+    monkeypatch.setattr(sys, "unraisablehook", lambda what: said.append(what.exc_value))
+
+    def fails(*_told: Any) -> None:
+        calls[0] += 1
+        if calls[0] == 3:
+            raise ValueError("in the callback")
+
+    stream = opened(library, InputStream, "room.monitor", fails)
+    stream.start()
+    assert wait_for(lambda: calls[0] > 10)
+    stream.close()
+    assert [str(error) for error in said] == ["in the callback"]
+
+
+@pytest.mark.parametrize(
+    ("latency", "fragment", "queue"),
+    [("low", 192, 768), (0.001, 192, 768), (0.02, 480, 960), (0.1, 2400, 4800)],
+)
+def test_what_is_asked_of_the_server(
+    latency: float | str, fragment: int, queue: int
+) -> None:
+    """No output with less than two blocks, no input that wakes us more than it must."""
+    sizes = Sizes(latency, RATE, BLOCK)
+    assert (sizes.fragment, sizes.queue) == (fragment, queue)
+
+
+def test_the_bridge_holds_what_an_input_hands_over_at_once() -> None:
+    """Up to half a hop nothing beyond a hop; then whole blocks of the output."""
+    wanted = {192: 384, 193: 768, 480: 768, 2400: 384 * 7}
+    for burst, target in wanted.items():
+        assert make_bridge(burst / RATE, RATE, 384, 1, burst=burst).target == target
+
+
+def test_only_short_latencies_are_fed_by_half_hops() -> None:
+    """So that long ones cost no more calls than they must."""
+    assert [is_short(each) for each in ("low", "high", 0.01, 0.02)] == [
+        True,
+        False,
+        True,
+        False,
+    ]
+
+
+def some(**more: Any) -> Device:
+    known: dict[str, Any] = {"index": 0, "name": "pulse", "host_api": "ALSA"}
+    known |= {"inputs": 2, "outputs": 2, "default_rate": 48_000}
+    known |= {"latency_in": 0.01, "latency_out": 0.01}
+    return Device(**{**known, **more})
+
+
+def test_who_goes_without_portaudio(
+    monkeypatch: pytest.MonkeyPatch, library: Any
+) -> None:
+    """A server's device and a door behind which one is; unless PortAudio is wanted."""
+    sound = NoPortAudio()
+    served = some(server_name="room")
+    door = some(behind=(served, served))
+    assert goes_native(sound, served) and goes_native(sound, door)
+    assert not goes_native(sound, some())
+    assert not goes_native(FakeSound([]), served)
+    monkeypatch.setenv("STREAMDENOISE_SOUND", "portaudio")
+    assert not can_go_native(sound)
+
+
+def test_where_portaudio_is_wanted_it_is_taken(
+    either: PulseServer, model_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The variable decides who opens the streams; sound comes either way."""
+    for wish, native in (("", True), ("portaudio", False)):
+        monkeypatch.setenv("STREAMDENOISE_SOUND", wish)
+        with LiveSession(LiveOptions(model=model_path)) as session:
+            kinds = {type(s) for s in session._devices.streams.opened}
+            session.run(20.0, lambda: session.core.callbacks > 20)
+            assert session.core.callbacks > 20
+        assert (kinds == {InputStream, OutputStream}) is native
+
+
+def test_what_stands_in_for_portaudio_knows_no_device() -> None:
+    """It answers as sounddevice would where there is nothing."""
+    sound = NoPortAudio()
+    assert list(sound.query_devices()) == list(sound.query_hostapis()) == []
+    for call in (sound.InputStream, sound.check_output_settings):
+        with pytest.raises(sound.PortAudioError) as caught:
+            call(device=3)
+        assert caught.value.args[1] == INVALID_DEVICE
+    with pytest.raises(sound.PortAudioError):
+        sound.query_devices(kind="input")
+
+
+HIDE = """
+import ctypes.util
+find = ctypes.util.find_library
+ctypes.util.find_library = lambda name: None if "portaudio" in name else find(name)
+"""
+
+
+@pytest.fixture
+def without(either: PulseServer, tmp_path: Path) -> dict[str, str]:
+    """The environment of a computer on which PortAudio is not installed."""
+    (tmp_path / "sitecustomize.py").write_text(HIDE)
+    env = either.env_for("room.monitor", "ear")
+    return {**env, "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}
+
+
+def typed(env: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "streamdenoise", *words],
+        env=env,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+
+
+def test_live_needs_no_portaudio_where_a_sound_server_runs(
+    without: dict[str, str], model_path: Path
+) -> None:
+    """Devices are listed, and sound runs: on the default ones, by name, into a mic."""
+    listed = typed(without, "devices")
+    assert listed.returncode == 0 and "room" in listed.stdout, listed.stderr
+    for more in ((), ("--output", "room"), ("--virtual-mic",)):
+        words = ("live", "--model", str(model_path), "--duration", "1.5", *more)
+        done = typed(without, *words)
+        assert done.returncode == 0, done.stderr
+        assert "ran" in done.stderr and "nan" not in done.stderr
+
+
+def test_doctor_does_not_ask_for_what_is_not_needed(without: dict[str, str]) -> None:
+    """PortAudio is missing, and that is well; without a server it is not."""
+    assert "not installed, and not needed" in typed(without, "doctor").stdout
+    done = typed({**without, "PULSE_SERVER": "unix:/nowhere"}, "devices")
+    assert done.returncode == 3 and "PortAudio library" in done.stderr
+
+
+def test_errors_of_the_server_become_sentences(own: PulseServer) -> None:
+    """A source that is taken away between listing and opening."""
+    list_anew()
+    sd = load_sounddevice()
+    if not goes_native(sd, find_device(None, "output", list_devices(sd))):
+        pytest.skip("needs libpulse0")
+    gone = some(server_name="gone", name="Gone", host_api="PulseAudio")
+    with pytest.raises(sd.PortAudioError) as caught:
+        open_native(
+            sd,
+            gone,
+            "input",
+            samplerate=RATE,
+            blocksize=BLOCK,
+            channels=1,
+            latency="low",
+            callback=quiet,
+        )
+    said = str(explain(caught.value, gone.label))
+    assert "Gone (PulseAudio) is not there any more" in said
+
+
+def test_times_are_counted_in_samples(library: Any) -> None:
+    """Between two words of the server; nothing is told before it has said one."""
+    stream = InputStream.__new__(InputStream)
+    told = SimpleNamespace(pa_stream_get_latency=lambda _s, micro, _n: 0)
+    stream._lib, stream._rate, stream._moved, stream._origin = told, RATE, 0, 0.0
+    stream._micro, stream._negative = ctypes.c_uint64(20_000), ctypes.c_int()
+    stream._timed(0, None)
+    assert stream._when(0) == 0.0  # it does not run yet
+    stream._moved = RATE
+    stream._timed(0, None)
+    assert stream._when(RATE) == pytest.approx(time.perf_counter() - 0.02, abs=0.01)
+    assert stream._when(2 * RATE) - stream._when(RATE) == pytest.approx(1.0)
