@@ -210,7 +210,7 @@ def _open(
         streams.opened = [stream]
         return
     common["channels"], common["callback"] = into, core.input_callback
-    first = _one_way(sd, source, "input", blocksize=block, **common)
+    first = one_way(sd, source, "input", blocksize=block, **common)
     streams.opened = [first]
     channels, burst = core.denoiser.channels, None
     if goes_native(sd, source):
@@ -223,11 +223,22 @@ def _open(
         )
     )
     common["channels"], common["callback"] = out, core.output_callback
-    streams.opened.append(_one_way(sd, sink, "output", blocksize=block, **common))
+    streams.opened.append(one_way(sd, sink, "output", blocksize=block, **common))
 
 
-def _one_way(sd: Any, device: Device, kind: Kind, **wanted: Any) -> Any:
-    """Open a stream in one direction: of the sound server, or of PortAudio."""
+def one_way(sd: Any, device: Device, kind: Kind, **wanted: Any) -> Any:
+    """Open a stream in one direction: of the sound server, or of PortAudio.
+
+    Parameters
+    ----------
+    sd
+        The sounddevice module.
+    device, kind
+        From `find_device`.
+    wanted
+        As sounddevice takes it: channels, callback, samplerate, blocksize, dtype,
+        latency.
+    """
     if goes_native(sd, device):
         return open_native(sd, device, kind, **wanted)
     maker = sd.InputStream if kind == "input" else sd.OutputStream
