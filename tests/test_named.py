@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 from streamdenoise.cli import completers
+from streamdenoise.errors import ModelError
 from streamdenoise.live.devices import Device, find_device, list_devices
+from streamdenoise.live.session import LiveOptions, LiveSession
 from streamdenoise.virtual import pactl
 from streamdenoise.virtual.named import Chosen
 from streamdenoise.virtual.parts import find_all
@@ -243,6 +245,17 @@ def test_our_own_microphone_is_no_input(server: PulseServer, model_path: Path) -
     )
     assert done.returncode == 3
     assert "would hear itself" in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_the_environment_is_put_back_where_nothing_opens(
+    server: PulseServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The device is there, and the model is not."""
+    monkeypatch.setenv("PULSE_SINK", "ear")
+    options = LiveOptions(output="speakers", model="/nowhere.tflite")
+    with pytest.raises(ModelError):
+        LiveSession(options)
+    assert os.environ["PULSE_SINK"] == "ear"
 
 
 def test_the_environment_is_put_back(

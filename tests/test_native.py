@@ -235,6 +235,19 @@ def test_an_error_in_the_callback_does_not_end_the_thread(
     assert [str(error) for error in said] == ["in the callback"]
 
 
+def test_what_has_ended_before_it_starts_does_not_start(
+    own: PulseServer, library: Any
+) -> None:
+    """The only sink is taken away in between: an error, not silence for seconds."""
+    stream = opened(library, OutputStream, "room", quiet)
+    own.remove_sink("room")
+    assert wait_for(lambda: stream._over)
+    with pytest.raises(RefusedError, match="ended"):
+        stream.start()
+    assert not stream.active
+    stream.close()
+
+
 @pytest.mark.parametrize(
     ("latency", "fragment", "queue"),
     [("low", 192, 768), (0.001, 192, 768), (0.02, 480, 960), (0.1, 2400, 4800)],

@@ -138,12 +138,11 @@ class Supervisor:
         self._told: set[str] = set()
         self._watcher: DefaultWatcher | None = None
         self._chosen = Chosen()
-        devices = self._known = list_devices(sd)
-        self.source = find_device(wishes.input, "input", devices)
-        self.sink = find_device(wishes.output, "output", devices)
-        rates = candidate_rates(self.source, self.sink, wishes.rate)
-        self.streams, self.core = self._opened(self.source, self.sink, rates)
-        self._take_on(self.core)
+        try:
+            self._open_first()
+        except BaseException:
+            self._chosen.close()
+            raise
         # What a device came back with may be a stopgap, such as that of a headset in
         # a call: at each return this one is tried first.
         self._rate = wishes.rate or self.streams.rate
@@ -152,6 +151,15 @@ class Supervisor:
         advice = loudspeaker_advice(self.source, self.sink)
         if advice:
             warn(advice)
+
+    def _open_first(self) -> None:
+        wishes = self._wishes
+        devices = self._known = list_devices(self._sd)
+        self.source = find_device(wishes.input, "input", devices)
+        self.sink = find_device(wishes.output, "output", devices)
+        rates = candidate_rates(self.source, self.sink, wishes.rate)
+        self.streams, self.core = self._opened(self.source, self.sink, rates)
+        self._take_on(self.core)
 
     def _opened(
         self, source: Device, sink: Device, rates: list[int]

@@ -52,7 +52,8 @@ class Served:
         self._stream: int | None = None
         self._callbacks: list[Any] = []
         self._trouble: Exception | None = None
-        self._open, self._go, self._end = threading.Event(), False, False
+        self._opened = threading.Event()
+        self._go = self._over = self._end = False
         self._thread = threading.Thread(target=self._run, name="sound", daemon=True)
 
     # Of the caller's thread ---------------------------------------------------------
@@ -66,7 +67,7 @@ class Served:
             Of the class that was given, if the server refuses or does not answer.
         """
         self._thread.start()
-        in_time = self._open.wait(OPENS_SECONDS + _ENDS_SECONDS)
+        in_time = self._opened.wait(OPENS_SECONDS + _ENDS_SECONDS)
         trouble, self._trouble = self._trouble, None
         if trouble is None and not in_time:
             trouble = self._error("the sound server does not answer", _ERROR)
@@ -82,9 +83,11 @@ class Served:
         Exception
             Of the class that was given, if the server has ended the stream.
         """
-        if self._end or self._trouble is not None:
-            raise self._error("the sound server has ended the stream", _ERROR)
         self.active = self._go = True
+        # Looked at afterwards: it may have ended in between.
+        if self._over or self._end:
+            self.active = False
+            raise self._error("the sound server has ended the stream", _ERROR)
         self._wake()
 
     def abort(self) -> None:
@@ -114,7 +117,7 @@ class Served:
             except Exception as error:  # it is raised in the caller's thread
                 self._trouble = error
             finally:
-                self._open.set()
+                self._opened.set()
             while not self._end:
                 self._serve()
         finally:
@@ -129,9 +132,9 @@ class Served:
             or lib.pa_mainloop_poll(loop) < 0
             or lib.pa_mainloop_dispatch(loop) < 0
         ):
-            self.active = False
+            self._over, self.active = True, False
             time.sleep(_LOOK_SECONDS)
-        if self._go and not self._end:
+        if self._go and not (self._over or self._end):
             self._go = False
             self._prepare()
             operation = lib.pa_stream_cork(self._stream, 0, None, None)
@@ -185,7 +188,7 @@ class Served:
     def _look(self, stream: int, _data: int | None) -> None:
         """Notice that the server has ended the stream, or its device has gone."""
         if self._lib.pa_stream_get_state(stream) in pa.FAILED_STREAM:
-            self.active = False
+            self._over, self.active = True, False
 
     def _free(self) -> None:
         """Give all back to the library, in order."""
