@@ -95,6 +95,7 @@ def test_on_a_real_server_it_says_yes(pulse: PulseServer, need_model: None) -> N
     checks = {check["name"]: check for check in report["checks"]}
     assert set(checks) == FIRST
     assert checks["sound server"]["details"]["kind"] == "PulseAudio"
+    assert "libpulse" in checks["sound server"]["details"]["reached_by"]
     assert 48_000 in checks["input"]["details"]["rates"]
     assert checks["deadline"]["details"]["hops"] > 100
     for private in (pulse.env["HOME"], str(Path.home()), os.uname().nodename):

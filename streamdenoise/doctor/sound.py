@@ -24,6 +24,7 @@ _NATIVE = {"darwin": "Core Audio", "win32": "Windows audio"}
 
 def server(cards: Path = _CARDS) -> Check:
     """Look for PulseAudio or PipeWire, or ALSA alone."""
+    from ..live.pulse.way import reached_by
     from ..virtual import pactl
 
     name = "sound server"
@@ -57,8 +58,10 @@ def server(cards: Path = _CARDS) -> Check:
         "version": found.version,
         "default_sink": found.default_sink,
         "default_source": found.default_source,
+        "reached_by": reached_by(),
     }
-    return Check(name, "ok", f"{found.name} {found.version}", details=details)
+    said = f"{found.name} {found.version}, reached by {details['reached_by']}"
+    return Check(name, "ok", said, details=details)
 
 
 def _has_card(cards: Path) -> bool:

@@ -103,6 +103,7 @@ _SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
     "pa_context_unref": (None, [_POINTER]),
     "pa_context_get_state": (c_int, [_POINTER]),
     "pa_context_errno": (c_int, [_POINTER]),
+    "pa_get_library_version": (c_char_p, []),
     "pa_strerror": (c_char_p, [c_int]),
     "pa_channel_map_init_extend": (
         POINTER(ChannelMap),

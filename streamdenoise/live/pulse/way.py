@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from ..devices import Device, Kind
 
-__all__ = ["can_go_native", "goes_native", "open_native"]
+__all__ = ["can_go_native", "goes_native", "open_native", "reached_by"]
 
 VARIABLE: Final = "STREAMDENOISE_SOUND"
 """Of the environment: ``portaudio`` sends all sound through PortAudio."""
@@ -28,17 +28,29 @@ def can_go_native(sd: Any) -> bool:
     sd
         The sounddevice module; what stands in for it in a test has its own devices.
     """
-    if sys.platform != "linux" or not isinstance(sd, ModuleType):
-        return False
+    return isinstance(sd, ModuleType) and _library() is not None
+
+
+def reached_by() -> str:
+    """Return what carries the sound of a server, for a bug report."""
+    library = _library()
+    if library is None:
+        return "PortAudio"
+    return f"libpulse {library.pa_get_library_version().decode()}"
+
+
+def _library() -> Any:
+    """Return libpulse, or None where it is missing, not of use, or not wanted."""
+    if sys.platform != "linux":
+        return None
     if os.environ.get(VARIABLE, "").strip().casefold() == "portaudio":
-        return False
+        return None
     from .libpulse import load_libpulse
 
     try:
-        load_libpulse()
+        return load_libpulse()
     except (OSError, AttributeError):
-        return False
-    return True
+        return None
 
 
 def goes_native(sd: Any, device: Device) -> bool:
