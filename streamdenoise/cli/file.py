@@ -99,7 +99,14 @@ def _loudness(
     type=click.FloatRange(0),
     default=0,
     metavar="MINUTES",
-    help="With --cluster: cut files that are longer into pieces.  [default: do not]",
+    help="With --cluster: longer files go from worker to worker in pieces; what comes "
+    "out is the same.  [default: do not]",
+)
+@click.option(
+    "--apart",
+    is_flag=True,
+    help="With --split: the pieces of a file at the same time, each after 20 s of "
+    "run-in. Quick for few long files; not the same bit for bit.",
 )
 @click.option(
     "--resume",
@@ -140,6 +147,7 @@ def file(
     two_pass: bool,
     cluster: str | None,
     split: float,
+    apart: bool,
     resume: bool,
     fail_fast: bool,
     force: bool,
@@ -184,7 +192,7 @@ def file(
         loudness=loudness,
         two_pass=two_pass,
     )
-    place = _cluster(cluster, jobs, split)
+    place = _cluster(cluster, jobs, split, apart)
     for note in collected.notes:
         warn(note)
     with stop_on_sigterm(), BatchProgress(planned) as progress:
@@ -242,7 +250,13 @@ def _remote() -> Remote:
     return Remote()
 
 
-def _cluster(address: str | None, jobs: int, split: float) -> Cluster | None:
+def _cluster(
+    address: str | None, jobs: int, split: float, apart: bool
+) -> Cluster | None:
+    if apart and not split:
+        raise click.UsageError(
+            "--apart is for pieces of files; say how long: --split 30"
+        )
     if address is None:
         if split:
             raise click.UsageError("--split is for --cluster; add --cluster local")
@@ -254,7 +268,8 @@ def _cluster(address: str | None, jobs: int, split: float) -> Cluster | None:
         )
     from ..batch.cluster import Cluster
 
-    return Cluster(address, workers=jobs or os.cpu_count() or 1, split=split)
+    workers = jobs or os.cpu_count() or 1
+    return Cluster(address, workers=workers, split=split, apart=apart)
 
 
 def _into_folder(output: str | None, several: bool) -> bool:
