@@ -2,8 +2,8 @@
 
 Files last as long as an exponential distribution says. Each is a task, or is cut into
 pieces; cores take tasks as they get free. Pieces that follow each other count as one
-task of which only a piece can be lost. A worker fails at random, at a constant rate; its
-task, or its piece, begins again from the start on the next free core.
+task of which only a piece can be lost. A worker fails at random, at a constant rate;
+its task, or its piece, begins again from the start on the next free core.
 """
 
 from __future__ import annotations
