@@ -149,15 +149,15 @@ def test_chapters_are_no_data(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("ext", "muxer", "codec", "rates"),
+    ("ext", "muxer", "codec", "rates", "start"),
     [
-        ("mkv", "matroska", "flac", (48000, 16000)),
-        ("ts", "mpegts", "ac3", (48000, 32000)),
-        ("wmv", "asf", "wmav2", (44100, 16000)),
-        ("mov", "mov", "pcm_s16le", (48000, 16000)),
+        ("mkv", "matroska", "flac", (48000, 16000), 0),
+        ("mkv", "matroska", "flac", (48000, 16000), 2),
+        ("ts", "mpegts", "ac3", (48000, 32000), 2),
+        ("wmv", "asf", "wmav2", (44100, 16000), 0),
+        ("mov", "mov", "pcm_s16le", (48000, 16000), 2),
     ],
 )
-@pytest.mark.parametrize("start", [0, 2])
 def test_a_track_that_is_shorter_than_others_is_not_cut_short(
     tmp_path, ext, muxer, codec, rates, start
 ):
