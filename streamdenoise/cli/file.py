@@ -253,15 +253,15 @@ def _remote() -> Remote:
 def _cluster(
     address: str | None, jobs: int, split: float, apart: bool
 ) -> Cluster | None:
-    if apart and not split:
+    if apart and not split and _is_typed("apart"):
         raise click.UsageError(
             "--apart is for pieces of files; say how long: --split 30"
         )
     if address is None:
-        if split:
+        if split and _is_typed("split"):
             raise click.UsageError("--split is for --cluster; add --cluster local")
         return None
-    if address != "local" and jobs != 1:
+    if address != "local" and jobs != 1 and _is_typed("jobs"):
         raise click.UsageError(
             "--jobs is for this computer: a cluster has the workers that were started "
             "for it; leave it out"
@@ -270,6 +270,12 @@ def _cluster(
 
     workers = jobs or os.cpu_count() or 1
     return Cluster(address, workers=workers, split=split, apart=apart)
+
+
+def _is_typed(name: str) -> bool:
+    """Tell a flag of this command from what the config file says for all of them."""
+    source = click.get_current_context().get_parameter_source(name)
+    return source is not click.core.ParameterSource.DEFAULT_MAP
 
 
 def _into_folder(output: str | None, several: bool) -> bool:
