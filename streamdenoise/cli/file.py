@@ -311,7 +311,20 @@ def _into_folder(output: str | None, several: bool) -> bool:
     if is_remote(output):
         return "/" not in output.split("://", 1)[1]
     # The shell may have found one file where a pattern could have meant several.
-    return folder_there or not Path(output).suffix
+    if not folder_there and not Path(output).suffix:
+        _check_free(output)
+        return True
+    return folder_there
+
+
+def _check_free(output: str) -> None:
+    """Refuse what is neither a folder nor could become one; of files others speak."""
+    if not os.path.lexists(output) or os.path.isfile(output):  # noqa: PTH113
+        return
+    what = "a device or a pipe; for a stream use: streamdenoise pipe"
+    if not os.path.exists(output):  # noqa: PTH110
+        what = "a link that leads to nothing; remove it, or name another place"
+    raise click.UsageError(f"-o {shown(output)} is {what}")
 
 
 def _check_report(
