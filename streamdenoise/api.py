@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import engine
+from .errors import AudioFormatError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -168,6 +169,11 @@ class _Stream:
 
     def push(self, chunk: Any) -> Iterator[Any]:
         array, self._back = _as_array(chunk)
+        if not array.ndim:
+            raise AudioFormatError(
+                f"a chunk of the type {type(chunk).__name__} is no array of samples; "
+                "make one of bytes with numpy.frombuffer, of a file with soundfile"
+            )
         self._two = array.ndim == 2
         for start in range(0, len(array), self._piece):
             clean = self._engine.process(array[start : start + self._piece])

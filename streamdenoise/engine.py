@@ -22,7 +22,7 @@ from .meters import Meter
 from .model import load_model
 from .settings import Settings
 from .stepper import Model
-from .stft import StftParams, check_numbers
+from .stft import StftParams, check_numbers, is_int16
 
 MAX_CHANNELS = 64
 """Most channels of one stream."""
@@ -340,7 +340,7 @@ class Denoiser:
         self._work(out, at, end - at, 1)
 
     def _fill(self, x: NDArray[Any], at: int, take: int) -> None:
-        scale = x.dtype == np.int16
+        scale = is_int16(x)
         for i, channel in enumerate(self._channels):
             room = channel.analysis.room(self._waiting, take)
             part = x[at : at + take] if x.ndim == 1 else x[at : at + take, i]
@@ -454,6 +454,11 @@ def denoise(
             f"an array of shape {x.shape} is no sound: give shape (n,) or (n, channels)"
         )
     channels = 1 if x.ndim == 1 else x.shape[1]
+    if channels > MAX_CHANNELS >= x.shape[0] > 0:
+        raise AudioFormatError(
+            f"an array of shape {x.shape} has its channels first: turn it over (x.T), "
+            "so that its shape is (n, channels)"
+        )
     denoiser = Denoiser(
         model, sample_rate, channels, settings, bulk=True, link_channels=link_channels
     )
@@ -462,8 +467,8 @@ def denoise(
     denoiser.process(x, out[:length])
     out[length:] = denoiser.flush().reshape(out[length:].shape)
     y = out[lag:]
-    if x.dtype == np.int16:
-        return np.clip(np.rint(y * 32768.0), -32768, 32767).astype(np.int16)
+    if is_int16(x):
+        return np.clip(np.rint(y * 32768.0), -32768, 32767).astype(x.dtype)
     return y.astype(x.dtype, copy=False)
 
 

@@ -27,6 +27,7 @@ from .stft import (
     StftParams,
     Synthesis,
     check_numbers,
+    is_int16,
     silence_bad_samples,
 )
 
@@ -184,7 +185,7 @@ def denoise_whole(
             "(n, channels)"
         )
     check_numbers(samples, "an array")
-    scale = np.float32(1 / 32768 if samples.dtype == np.int16 else 1)
+    scale = np.float32(1 / 32768 if is_int16(samples) else 1)
     samples = samples.astype(np.float32) * scale
     silence_bad_samples(samples)
     params = whole.card.stft(sample_rate)
@@ -196,8 +197,9 @@ def denoise_whole(
     else:
         for x_one, y_one in zip(columns[0].T, columns[1].T, strict=True):
             y_one[:] = _denoise_channel(x_one, params, whole, settings)
-    if np.asarray(x).dtype == np.int16:
-        out = np.clip(np.rint(out * 32768.0), -32768, 32767).astype(np.int16)
+    given = np.asarray(x)
+    if is_int16(given):
+        out = np.clip(np.rint(out * 32768.0), -32768, 32767).astype(given.dtype)
     result: NDArray[Any] = out
     return result
 

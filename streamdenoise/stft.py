@@ -279,6 +279,11 @@ class Synthesis:
         self._tail[:] = tail
 
 
+def is_int16(array: NDArray[Any]) -> bool:
+    """Tell whether an array has 16-bit samples, in whatever order of bytes."""
+    return array.dtype.kind == "i" and array.dtype.itemsize == 2
+
+
 def check_numbers(array: NDArray[Any], what: str) -> None:
     """Refuse an array whose numbers have no full scale that we know.
 
@@ -294,7 +299,7 @@ def check_numbers(array: NDArray[Any], what: str) -> None:
     AudioFormatError
         If it is neither.
     """
-    if array.dtype != np.int16 and array.dtype.kind != "f":
+    if not is_int16(array) and array.dtype.kind != "f":
         raise AudioFormatError(
             f"{what} of {array.dtype} numbers cannot be taken as sound: give floating "
             "point with full scale 1, or int16"

@@ -12,9 +12,18 @@ import numpy as np
 import pytest
 
 import streamdenoise
-from streamdenoise import adenoise, api, denoise, engine, load_model, stream
+from streamdenoise import (
+    AudioFormatError,
+    adenoise,
+    api,
+    denoise,
+    denoise_file,
+    engine,
+    load_model,
+    stream,
+)
 from streamdenoise.show import report
-from tests.clitools import ROOT, noise
+from tests.clitools import ROOT, noise, write_noise
 from tests.fakes import IdentityModel, MemoryModel
 
 
@@ -94,6 +103,25 @@ def test_tensors_come_back_as_tensors():
         assert torch.allclose(torch.cat(parts), x, atol=1e-4)
     turned = x.T.contiguous().T
     assert torch.equal(denoise(turned, 16000, IdentityModel()).shape and turned, x)
+
+
+def test_what_is_no_sound_is_one_sentence(tmp_path):
+    """Channels first, bytes, names and addresses: each says what to do instead."""
+    with pytest.raises(AudioFormatError, match="turn it over"):
+        denoise(np.zeros((2, 4000), np.float32), 16000, IdentityModel())
+    for chunk in (b"1234", "talk.wav", None):
+        with pytest.raises(AudioFormatError, match="no array of samples"):
+            list(stream([chunk], 16000, model=IdentityModel()))
+    source = write_noise(tmp_path / "a.wav")
+    for loudness in ("loud", 5, float("nan")):
+        with pytest.raises(ValueError, match="such as -16"):
+            denoise_file(source, tmp_path / "b.wav", loudness=loudness)
+    with pytest.raises(AudioFormatError, match="is an address"):
+        denoise_file("https://example.com/a.wav", tmp_path / "b.wav")
+    for names in (("", "b.wav"), (source, "")):
+        with pytest.raises(AudioFormatError, match="empty name"):
+            denoise_file(*names)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.wav"]
 
 
 def test_import_is_light():

@@ -326,3 +326,13 @@ def test_random_damage_is_read_or_refused(tmp_path, seed):
                 assert np.isfinite(block).all()
     except AudioFormatError as error:
         assert "\n" not in str(error) and str(path) in str(error)
+
+
+def test_a_recording_that_still_grows_says_so(tmp_path):
+    """Its end is not in the result, and nothing else would tell."""
+    path = write_noise(tmp_path / "a.wav", 8000)
+    with AudioReader(path) as reader:
+        with path.open("ab") as file:
+            file.write(bytes(1000))
+        assert sum(map(len, reader)) == 8000
+        assert any("has grown" in note for note in reader.notes)

@@ -146,3 +146,32 @@ def test_chapters_are_no_data(tmp_path):
     with av.open(str(target)) as out:
         assert [s.type for s in out.streams].count("data") == 1
         assert len(out.chapters()) == 2
+
+
+@pytest.mark.parametrize(
+    ("ext", "muxer", "codec", "rates", "start"),
+    [
+        ("mkv", "matroska", "flac", (48000, 16000), 0),
+        ("mkv", "matroska", "flac", (48000, 16000), 2),
+        ("ts", "mpegts", "ac3", (48000, 32000), 2),
+        ("wmv", "asf", "wmav2", (44100, 16000), 0),
+        ("mov", "mov", "pcm_s16le", (48000, 16000), 2),
+    ],
+)
+def test_a_track_that_is_shorter_than_others_is_not_cut_short(
+    tmp_path, ext, muxer, codec, rates, start
+):
+    """Sound may begin after the picture and end before it: nothing is odd in that."""
+    tracks = [Track(codec, rate, "mono") for rate in rates]
+    tracks[0].start = start * rates[0]
+    source = make_media(tmp_path / f"a.{ext}", muxer, tracks, 96_000, video="mpeg4")
+    assert denoise_file(source, tmp_path / f"b.{ext}", IdentityModel()).notes == ()
+
+
+def test_a_video_that_is_cut_off_says_so(tmp_path):
+    """Where no stream comes near the end that the container declares."""
+    tracks = [Track("flac", 48000, "mono"), Track("flac", 16000, "mono")]
+    source = make_media(tmp_path / "a.mkv", "matroska", tracks, 96_000, video="mpeg4")
+    source.write_bytes(source.read_bytes()[: source.stat().st_size // 2])
+    notes = denoise_file(source, tmp_path / "b.mkv", IdentityModel()).notes
+    assert any("it is cut short: it declares 6.0" in note for note in notes)

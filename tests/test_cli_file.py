@@ -197,3 +197,22 @@ def test_names_that_cannot_be_meant_are_wrong_usage(tmp_path, monkeypatch, args,
     result = run("file", *args)
     assert result.exit_code == 2 and says in result.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["a.wav"]
+
+
+@pytest.mark.parametrize("form", ["WAV", "MP3", "FLAC"])
+def test_a_name_without_an_extension_keeps_its_format(tmp_path, model_arg, form):
+    """``NAME.denoised`` is the same kind of file: what was added is no extension."""
+    source = write_noise(tmp_path / "talk", 8000, format=form)
+    result = run("file", source, "--model", model_arg)
+    assert result.exit_code == 0, result.output
+    made = sf.info(tmp_path / "talk.denoised")
+    assert (made.format, made.frames) == (form, sf.info(source).frames)
+
+
+def test_a_pipe_or_device_as_output_is_wrong_usage(tmp_path):
+    """It is no folder, and a result is no stream."""
+    source = write_noise(tmp_path / "a.wav")
+    os.mkfifo(tmp_path / "fifo")
+    for output in (os.devnull, tmp_path / "fifo"):
+        result = run("file", source, "-o", output)
+        assert result.exit_code == 2 and "streamdenoise pipe" in result.stderr

@@ -163,11 +163,62 @@ def test_existing_results_stay(tmp_path, dask, model_arg):
     assert sf.info(out / "0.wav").frames == 4000
 
 
-def test_long_file_in_pieces(tmp_path, dask, model_arg):
-    """Its length, its figures, no leftovers; and close to what the whole is."""
+@pytest.mark.parametrize("how", [(), ("--two-pass",), ("--loudness", "keep")])
+def test_pieces_that_follow_are_the_whole(tmp_path, dask, model_arg, how):
+    """Bit for bit the file of one process, whoever did its pieces; no leftovers."""
+    if "--loudness" in how:
+        pytest.importorskip("pyloudnorm", reason="needs the extra [loudness]")
+    (tmp_path / "in").mkdir()
+    for name in ("a", "b"):
+        write_noise(tmp_path / "in" / f"{name}.flac", 200 * 16000, 16000, channels=2)
+    args = ("file", tmp_path / "in", "--model", model_arg, *how)
+    split = ("--cluster", dask.address, "--split", "1")
+    assert run(*args, "-o", tmp_path / "here").exit_code == 0
+    result = run(*args, "-o", tmp_path / "there", *split)
+    assert result.exit_code == 0, result.output
+    assert everything(tmp_path / "there") == ["a.flac", "b.flac"]
+    for name in everything(tmp_path / "here"):
+        one, two = (tmp_path / d / name for d in ("here", "there"))
+        assert one.read_bytes() == two.read_bytes()
+
+
+def test_a_lost_worker_costs_a_piece(tmp_path, dask, model_arg):
+    """Another goes on from the state of the piece before: not a sample is different."""
+    from distributed import Client
+
+    source = write_noise(tmp_path / "a.wav", 1200 * 16000, 16000)
+    out = tmp_path / "b.wav"
+    split = ("--cluster", dask.address, "--split", "4")
+    args = (str(source), "-o", str(out), "--model", model_arg)
+    with Client(dask.address, set_as_default=False) as client:
+        program = process("file", *args, *split)
+        deadline = time.monotonic() + WAIT
+        # The second piece is under way: the first lies in the hidden folder.
+        while not list(tmp_path.glob(".streamdenoise-*.tmp/0-0.f32")):
+            assert program.poll() is None and time.monotonic() < deadline
+            time.sleep(0.01)
+        while not (busy := [a for a, of in client.processing().items() if of]):
+            assert program.poll() is None and time.monotonic() < deadline
+            time.sleep(0.01)
+        port = int(busy[0].rsplit(":", 1)[1])
+        pids = client.run(os.getpid)
+        victim = next(pid for a, pid in pids.items() if a.endswith(f":{port}"))
+    worker = next(one for one in dask.workers if one.pid == victim)
+    worker.send_signal(signal.SIGKILL)
+    dask.drop(worker)
+    dask.add_worker()
+    _, stderr = program.communicate(timeout=WAIT)
+    assert program.returncode == 0, stderr
+    denoise_file(source, tmp_path / "c.wav", model_arg)
+    assert out.read_bytes() == (tmp_path / "c.wav").read_bytes()
+    assert everything(tmp_path) == ["a.wav", "b.wav", "c.wav"]
+
+
+def test_pieces_apart(tmp_path, dask, model_arg):
+    """Its length, its figures, no leftovers."""
     source = write_noise(tmp_path / "a.flac", 130 * 8000, 8000)
     args = ("file", source, "--model", model_arg, "--json")
-    split = ("--cluster", dask.address, "--split", "1")
+    split = ("--cluster", dask.address, "--split", "1", "--apart")
     result = run(*args, "-o", tmp_path / "out" / "b.flac", *split)
     assert result.exit_code == 1 and "create it first" in result.stderr
     (tmp_path / "out").mkdir()
@@ -179,7 +230,8 @@ def test_long_file_in_pieces(tmp_path, dask, model_arg):
     assert told_of["output"] == str(tmp_path / "out" / "b.flac")
 
 
-def test_a_broken_piece_is_no_loss(tmp_path, dask, model_arg):
+@pytest.mark.parametrize("apart", [(), ("--apart",)])
+def test_a_broken_piece_is_no_loss(tmp_path, dask, model_arg, apart):
     """What cannot be done in pieces is done whole: with the same result and note."""
     source = write_noise(tmp_path / "a.flac", 400 * 8000, 8000)
     data = bytearray(source.read_bytes())
@@ -188,7 +240,7 @@ def test_a_broken_piece_is_no_loss(tmp_path, dask, model_arg):
     source.write_bytes(data)
     args = ("file", source, "--model", model_arg, "--json")
     here = run(*args, "-o", tmp_path / "here.wav")
-    split = ("--cluster", dask.address, "--split", "1")
+    split = ("--cluster", dask.address, "--split", "1", *apart)
     there = run(*args, "-o", tmp_path / "there.wav", *split)
     assert here.exit_code == there.exit_code == 0, there.output
     assert told(here)[0]["notes"] == told(there)[0]["notes"] != []
@@ -405,8 +457,10 @@ def test_local_cluster(tmp_path, model_arg):
 
 
 def test_options_that_need_each_other(tmp_path):
-    """--split without a cluster and --jobs for a foreign one are refused."""
+    """--split without a cluster, --jobs for a foreign one, --apart without --split."""
     source = write_noise(tmp_path / "a.wav")
     assert run("file", source, "--split", "5").exit_code == 2
+    result = run("file", source, "--cluster", "local", "--apart")
+    assert result.exit_code == 2 and "--split 30" in result.stderr
     result = run("file", source, "--cluster", "tcp://h:1", "-j", "4")
     assert result.exit_code == 2 and "--jobs" in result.stderr

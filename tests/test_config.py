@@ -25,6 +25,7 @@ from streamdenoise.config import (
     user_folder,
     why_none,
 )
+from tests.clitools import write_noise
 
 FILE = """
 strength = 12
@@ -401,3 +402,28 @@ def test_home_in_a_path_is_the_home(monkeypatch, tmp_path):
     found = configured.defaults(config, ctx, config.values("live", None))
     assert found["record"] == str(tmp_path / "talk.flac")
     assert found["model"] == str(tmp_path / "m.tflite")
+
+
+def test_a_folder_of_results_may_lie_in_the_home(monkeypatch, tmp_path):
+    """Nothing is written into a folder that is called ``~``."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    path = tmp_path / "config.toml"
+    path.write_text('[file]\noutput = "~/clean"\nreport = "~/page.html"\n')
+    monkeypatch.setenv("STREAMDENOISE_CONFIG", str(path))
+    source = str(write_noise(tmp_path / "a.wav"))
+    result = run("file", source, "--dry-run")
+    assert f"-> {tmp_path / 'clean' / 'a.wav'}" in result.output, result.output
+
+
+def test_flags_of_a_cluster_wait_for_one(monkeypatch, tmp_path):
+    """What the file says of clusters, or of this computer, is no error elsewhere."""
+    path = tmp_path / "config.toml"
+    path.write_text("[file]\nsplit = 30\napart = true\njobs = 4\n")
+    monkeypatch.setenv("STREAMDENOISE_CONFIG", str(path))
+    source = str(write_noise(tmp_path / "a.wav"))
+    assert run("file", source, "--dry-run").exit_code == 0
+    result = run("file", source, "--dry-run", "--cluster", "tcp://h:1")
+    assert result.exit_code == 0, result.output
+    assert run("file", source, "--dry-run", "--split", "5").exit_code == 2
+    path.write_text("[file]\napart = true\n")
+    assert run("file", source, "--dry-run").exit_code == 0

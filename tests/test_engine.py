@@ -395,6 +395,14 @@ def test_int16_equals_float(
     )
 
 
+def test_int16_of_any_byte_order_is_sound(rng: np.random.Generator) -> None:
+    """Samples as AIFF and network streams have them give what others give."""
+    ints = rng.integers(-30000, 30000, 9000).astype(np.int16)
+    clean = denoise(ints.astype(">i2"), 16000, IdentityModel())
+    assert clean.dtype == np.dtype(">i2")
+    np.testing.assert_array_equal(clean, denoise(ints, 16000, IdentityModel()))
+
+
 def test_full_scale_int16_does_not_wrap() -> None:
     """A result beyond full scale is clipped, never wrapped around."""
     x = np.full(4000, 32767, np.int16)

@@ -141,6 +141,17 @@ def test_loudness_stops_short_of_clipping_and_says_so_once(tmp_path):
     assert len(notes) == 1 and f"{meter.loudness:.1f} LUFS instead of -5.0" in notes[0]
 
 
+def test_what_no_figure_would_show_is_not_said():
+    """A ceiling that costs less than a tenth of a decibel; above, it is told."""
+    meter = LoudnessMeter(48000, 1)
+    x = speechlike(48000 * 3, 48000)
+    meter.push(x.reshape(-1, 1).astype(np.float32))
+    most = meter.loudness + CEILING_DB - meter.true_peak
+    assert gain_for(meter, most + 0.05)[1] == ""
+    assert gain_for(meter, most + 0.05)[0] == gain_for(meter, most + 3)[0]
+    assert "LUFS instead of" in gain_for(meter, most + 0.2)[1]
+
+
 @pytest.mark.parametrize("n", [1, 1000, 48000])
 def test_silence_and_short_sound_stay_as_they_are(tmp_path, n):
     """What has no loudness cannot be brought to one."""

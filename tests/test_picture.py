@@ -60,6 +60,18 @@ def test_levels_of_any_size_can_be_drawn(shape, values):
     assert png(small, same)[:4] == b"\x89PNG"
 
 
+def test_silence_is_dark():
+    """It is not drawn as the loudest there is, nor what surrounds a single word."""
+    silent = np.full((100, 500), -130.0)
+    click = silent.copy()
+    click[40, 250] = -10.0
+    for levels in (silent, click):
+        pixels, _ = draw([("before", levels)], 1.0, 8000.0)
+        assert np.median(pixels[60:200, 100:900]) == 0
+        assert np.median(strip([levels])[0]) == 0
+    assert pixels[30:254, 68:1028].max() == 239
+
+
 def test_curve_is_at_its_value():
     """A constant of 20 dB is drawn on the line of 20 dB, whatever else is there."""
     levels = np.zeros((10, 10))

@@ -1,4 +1,4 @@
-"""A recording in pieces, and in two passes."""
+"""A recording in pieces that are done apart, and in two passes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,14 @@ from streamdenoise.audio.file import AudioInfo
 from streamdenoise.audio.levels import si_sdr
 from streamdenoise.batch.cleaning import Cleaner, regroup
 from streamdenoise.batch.file import denoise_file
-from streamdenoise.batch.pieces import Joined, Piece, PieceError, do_piece, plan_pieces
+from streamdenoise.batch.pieces import (
+    Joined,
+    Piece,
+    PieceError,
+    cut_apart,
+    do_piece,
+    plan_pieces,
+)
 from tests.clitools import noise, write_noise
 from tests.fakes import IdentityModel, MemoryModel
 
@@ -26,11 +33,15 @@ def nothing(done: int, total: int) -> None:
     """Hear of progress."""
 
 
+def cut_at(unit: int):
+    """Return what cuts recordings into pieces that begin at whole units."""
+    return lambda info, most: cut_apart(info, most, unit)
+
+
 def in_pieces(source: Path, target: Path, model, **how) -> list:
     """Denoise in pieces of a minute; return them."""
     clean = Cleaner(model, Settings(), **how)
-    hop = model.card.stft
-    pieces = plan_pieces(source, 1, model.group, lambda rate: hop(rate).hop)
+    pieces = plan_pieces(source, 1, cut_at(model.card.stft(RATE).hop * model.group))
     paths = [target.with_name(f"{i}.f32") for i in range(len(pieces))]
     for piece, path in zip(pieces, paths, strict=True):
         do_piece(source, piece, path, clean, nothing)
@@ -66,7 +77,7 @@ def test_seams_of_a_model_that_forgets_cannot_be_told(tmp_path):
 def test_pieces_begin_on_the_grid_with_a_run_in(tmp_path):
     """Each covers its part, hears 20 s before it, and meets the next in its fade."""
     source = write_noise(tmp_path / "a.wav", 200 * RATE, RATE)
-    pieces = plan_pieces(source, 1, 32, lambda rate: 64)
+    pieces = plan_pieces(source, 1, cut_at(32 * 64))
     assert pieces[0].start == pieces[0].begin == 0 and pieces[-1].stop is None
     for before, piece in pairwise(pieces):
         assert piece.start + piece.fade == before.stop
@@ -80,14 +91,14 @@ def test_what_cannot_be_cut_is_done_whole(tmp_path):
     short = write_noise(tmp_path / "a.wav", 60 * RATE, RATE)
     (tmp_path / "b.wav").write_bytes(b"no sound")
     for path in (short, tmp_path / "b.wav", tmp_path / "none.wav"):
-        assert plan_pieces(path, 1, 32, lambda rate: 64) == []
+        assert plan_pieces(path, 1, cut_at(32 * 64)) == []
 
 
 def test_pieces_of_another_file_are_refused(tmp_path):
     """The result is not written if the file has changed meanwhile."""
     source = write_noise(tmp_path / "a.wav", 130 * RATE, RATE)
     in_pieces(source, tmp_path / "b.wav", IdentityModel())
-    pieces = plan_pieces(source, 1, 4, lambda rate: 64)
+    pieces = plan_pieces(source, 1, cut_at(4 * 64))
     paths = [tmp_path / f"{i}.f32" for i in range(len(pieces))]
     for size in (129, 131):
         write_noise(source, size * RATE, RATE)

@@ -58,13 +58,28 @@ def test_retries_cost_what_a_memoryless_failure_costs():
 def test_pieces_shorten_the_end_and_cost_their_run_in():
     """Few long files on many cores: cut, they are done sooner, for more work."""
     few = replace(IDEAL, hours=500, file_minutes=300, cores=1000)
-    whole, cut = simulate(few), simulate(replace(few, split_minutes=10))
+    whole, cut = simulate(few), simulate(replace(few, split_minutes=10, apart=True))
     assert cut.wall_hours < whole.wall_hours / 5
     assert cut.run_in_core_hours > 0 == whole.run_in_core_hours
     assert cut.busy_core_hours == pytest.approx(
         whole.busy_core_hours + cut.run_in_core_hours
     )
     assert cut.terabytes_written > whole.terabytes_written
+
+
+def test_pieces_that_follow_bound_what_a_failure_costs():
+    """No run-in and no earlier end, but much less work that is lost."""
+    frail = replace(IDEAL, hours=20_000, file_minutes=60, times_real_time=1, cores=1000)
+    frail = replace(frail, failures=100, restart_seconds=0, seed=3)
+    whole, cut = simulate(frail), simulate(replace(frail, split_minutes=10))
+    assert cut.run_in_core_hours == 0 and cut.tasks > 5 * cut.files
+    assert cut.retry_core_hours < whole.retry_core_hours / 5
+    # A failure costs half a piece at most in the mean: 5 minutes.
+    assert cut.retry_core_hours < 1.1 * cut.failures * 5 / 60
+    calm = replace(frail, failures=0)
+    assert simulate(replace(calm, split_minutes=10)).busy_core_hours == pytest.approx(
+        simulate(calm).busy_core_hours
+    )
 
 
 def test_a_part_stands_for_the_whole():

@@ -20,6 +20,7 @@ from ..errors import AudioFormatError
 from ..names import shown
 from .avcodecs import av_module, from_frame, is_lossless
 from .avlayout import mask_of
+from .avlength import NEAR_SECONDS, declared, ends_early
 from .info import (
     BLOCK_FRAMES,
     AudioInfo,
@@ -150,11 +151,8 @@ class AvTrack:
                 f"{name} is coded in a way that FFmpeg's libraries here cannot decode"
             )
         check_stream(context.sample_rate, context.layout.nb_channels, name)
-        seconds = 0.0
-        if stream.duration and stream.duration > 0:
-            seconds = float(stream.duration * stream.time_base)
-        elif container.duration and container.duration > 0:
-            seconds = container.duration / 1e6
+        seconds, self._own_length = declared(container, stream)
+        self._zero = (container.start_time or 0) / 1e6
         frames = round(seconds * context.sample_rate)
         check_length(frames, path.stat().st_size, context.sample_rate, name)
         codec = context.codec.canonical_name
@@ -205,13 +203,20 @@ class AvTrack:
                 f"{shown(self.path)} holds no sound that can be decoded; it is damaged "
                 "or cut short"
             )
-        rate, declared = self.info.sample_rate, self.info.frames
-        if self.position < declared - rate // 2:
+        if self._is_cut_short():
+            rate, wanted = self.info.sample_rate, self.info.frames
             self.notes.append(
-                f"it is cut short: it declares {declared / rate:.2f} s, and the "
+                f"it is cut short: it declares {wanted / rate:.2f} s, and the "
                 f"{self.position / rate:.2f} s that can be decoded were denoised"
             )
         self.notes += self.counter.notes()
+
+    def _is_cut_short(self) -> bool:
+        rate = self.info.sample_rate
+        late = max(self.start - round(self._zero * rate), 0)
+        if late + self.position >= self.info.frames - NEAR_SECONDS * rate:
+            return False
+        return self._own_length or ends_early(self.path, open_container)
 
     def _counted(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
         self.counter.count(block)

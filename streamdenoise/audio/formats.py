@@ -107,6 +107,8 @@ def output_format(info: AudioInfo, target: Path, *, explicit: bool) -> OutputFor
         If the extension that was named stands for no format that can be written.
     """
     extension = target.suffix.lower().lstrip(".")
+    if not explicit and not info.path.suffix:
+        extension = ""  # NAME.denoised
     same = extension == info.path.suffix.lower().lstrip(".") or not extension
     by_av = extension in MUXERS or (same and extension not in _BY_EXTENSION)
     if by_av and (info.backend == "PyAV" or not same):

@@ -27,6 +27,7 @@ __all__ = ["LoudnessMeter", "channel_weights", "gain_for"]
 
 CEILING_DB: Final = -1.0
 """Highest true peak in dBFS of a result: lossy codings overshoot what they get."""
+_SAME_DB: Final = 0.1
 
 _PART: Final = 1 << 13
 _ABSOLUTE_GATE: Final = -70.0
@@ -192,7 +193,10 @@ def gain_for(meter: LoudnessMeter, wanted: float) -> tuple[float, str]:
     gain_db = wanted - loudness
     most = CEILING_DB - meter.true_peak
     if gain_db > most:
-        return 10.0 ** (most / 20.0), (
+        gain = 10.0 ** (most / 20.0)
+        if gain_db - most < _SAME_DB:
+            return gain, ""
+        return gain, (
             f"its loudness is {loudness + most:.1f} LUFS instead of {wanted:.1f}: with "
             f"more its peaks would pass {CEILING_DB:.0f} dBFS"
         )

@@ -6,6 +6,7 @@ there of a file that is cut short or whose header lies, and says so in its notes
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -109,7 +110,7 @@ class AudioReader(Closing):
             check_stream(f.samplerate, f.channels, name)
             if f.frames == _NOT_DECLARED:
                 raise _undeclared(self.path)
-            size = self.path.stat().st_size
+            self._size = size = self.path.stat().st_size
             check_length(f.frames, size, f.samplerate, name)
             if f.frames == 0:
                 raise AudioFormatError(
@@ -245,6 +246,12 @@ class AudioReader(Closing):
                 f"{self._expected / rate:.2f} s, and the {self.position / rate:.2f} s "
                 "that can be decoded were denoised"
             )
+        with contextlib.suppress(OSError):
+            if self.path.stat().st_size > self._size:
+                self.notes.append(
+                    "it has grown since it was opened: what came after that is not in "
+                    "the result; do it again once its recording has ended"
+                )
         self.notes += self.counter.notes()
 
     def tags(self) -> dict[str, str]:

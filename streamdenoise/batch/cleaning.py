@@ -18,13 +18,14 @@ from ..settings import Settings
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..engine import Denoiser
+    from ..engine import Denoiser, State
     from ..model import StepModel
     from ..offline import WholeModel
+    from .twopass import TwoPasses
 
     Blocks = Iterable[NDArray[np.float32]]
 
-__all__ = ["Cleaner", "regroup", "unit_of"]
+__all__ = ["Cleaner", "OnePass", "regroup", "unit_of"]
 
 _BLOCK: Final = 1 << 16
 _STEPS: Final = 32
@@ -68,15 +69,20 @@ class Cleaner:
                     "ends already; leave out --two-pass"
                 )
             return _whole(blocks, self.model, info, self)
-        unit = unit_of(self.model.card.stft(info.sample_rate).hop, self.model.group)
+        return self.passes(info).run(blocks)
+
+    def passes(self, info: AudioInfo) -> OnePass | TwoPasses:
+        """Return what does it, at its beginning; not for a `WholeModel`."""
+        model: StepModel = self.model  # type: ignore[assignment]
+        unit = unit_of(model.card.stft(info.sample_rate).hop, model.group)
         # Whole units: what is over at the end of a block is done hop by hop, slowly.
         size = max(round(_BLOCK / unit), 1) * unit
         if self.two_pass:
-            from .twopass import two_passes
+            from .twopass import TwoPasses
 
             both = self._engine(info), self._engine(info)
-            return two_passes(blocks, *both, unit, size)
-        return _one_pass(blocks, self._engine(info), size)
+            return TwoPasses(*both, unit, size)
+        return OnePass(self._engine(info), unit, size)
 
     def _engine(self, info: AudioInfo) -> Denoiser:
         from ..engine import Denoiser
@@ -132,17 +138,67 @@ def regroup(blocks: Blocks, size: int) -> Iterator[NDArray[np.float32]]:
         yield held[:filled]
 
 
-def _one_pass(
-    blocks: Blocks, engine: Denoiser, size: int
-) -> Iterator[NDArray[np.float32]]:
-    lag = engine.latency_samples
-    for block in regroup(blocks, size):
-        clean = engine.process(block)
-        late = min(lag, len(clean))
-        lag -= late
-        yield clean.reshape(len(block), -1)[late:]
-    # An input shorter than the lag has nothing out yet; the flush holds it all.
-    yield engine.flush().reshape(-1, engine.channels)[lag:]
+class OnePass:
+    """One pass over a recording, as a whole or in parts that follow each other.
+
+    Parameters
+    ----------
+    engine
+        At its beginning.
+    unit
+        See `unit_of`.
+    size
+        Samples that it is given at once: some units.
+
+    Attributes
+    ----------
+    unit
+        Parts have whole ones, but for the last.
+    again
+        Samples before its part that it hears once more.
+    """
+
+    def __init__(self, engine: Denoiser, unit: int, size: int) -> None:
+        self._engine, self._size = engine, size
+        self.unit, self.again = unit, 0
+        self._lag = engine.latency_samples
+
+    def run(
+        self, blocks: Blocks, count: int | None = None
+    ) -> Iterator[NDArray[np.float32]]:
+        """Yield what becomes of blocks of shape (n, channels), without lag.
+
+        Parameters
+        ----------
+        blocks
+            The recording, or the part of it that comes next.
+        count
+            Samples of this part, whole units; None if it is the last one. What a part
+            holds back comes out of the next.
+        """
+        for block in regroup(blocks, self._size):
+            clean = self._engine.process(block)
+            late = min(self._lag, len(clean))
+            self._lag -= late
+            yield clean.reshape(len(block), -1)[late:]
+        if count is None:
+            # An input shorter than the lag has nothing out yet; the flush holds it all.
+            yield self._engine.flush().reshape(-1, self._engine.channels)[self._lag :]
+
+    def snapshot(self) -> tuple[State, dict[str, NDArray[np.float32]]]:
+        """Return all that is remembered between two parts."""
+        return self._engine.snapshot(), {}
+
+    def restore(self, state: State, more: dict[str, NDArray[np.float32]]) -> None:
+        """Go on where a snapshot was taken.
+
+        Raises
+        ------
+        ValueError
+            If it does not fit.
+        """
+        self._engine.restore(state)
+        self._lag = 0
 
 
 def _whole(

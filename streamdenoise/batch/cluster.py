@@ -11,17 +11,19 @@ import contextlib
 import queue
 import secrets
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import RuntimeMissingError, StreamDenoiseError
 from ..model import find_model
 from . import onworker
+from .chain import cut_chained
 from .clustercheck import check_workers, connect, unseen
 from .jobs import Crash, Done, Step
-from .pieces import Piece, plan_pieces
+from .pieces import Piece, cut_apart, plan_pieces
 from .staging import Staging
 from .task import Options, Outcome, Work, failed
 from .urls import is_remote
@@ -67,10 +69,21 @@ class Cluster:
         Processes of ``local``.
     split
         Minutes from which on a file is cut into pieces; 0: never.
+    apart
+        Pieces of a file are done at the same time, each after a run-in. Else each goes
+        on from the state in which the one before ended, and no sample is different.
     """
 
-    def __init__(self, address: str, *, workers: int = 1, split: float = 0.0) -> None:
-        self._address, self._workers, self._split = address, workers, split
+    def __init__(
+        self,
+        address: str,
+        *,
+        workers: int = 1,
+        split: float = 0.0,
+        apart: bool = False,
+    ) -> None:
+        self._address, self._workers = address, workers
+        self._split, self._apart = split, apart
 
     def run(
         self, options: Options, items: Iterator[Work], *, resume: bool = False
@@ -91,27 +104,31 @@ class Cluster:
         with contextlib.ExitStack() as stack:
             client = stack.enter_context(connect(self._address, self._workers))
             stack.callback(staging.remove)
-            yield from _Run(client, options, staging, self._split).events(items)
+            run = _Run(client, options, staging, self._split, apart=self._apart)
+            yield from run.events(items)
 
 
 class _Run:
     """One batch on a connected client."""
 
     def __init__(
-        self, client: Any, options: Options, staging: Staging, split: float
+        self,
+        client: Any,
+        options: Options,
+        staging: Staging,
+        split: float,
+        *,
+        apart: bool,
     ) -> None:
         self._client, self._options, self._staging = client, options, staging
-        self._split = split
+        self._split, self._apart = split, apart
         self._id = secrets.token_hex(8)
         self._news: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self._flights: dict[int, _Flight] = {}
         self._of: dict[str, tuple[_Flight, int]] = {}
         self._looked = self._alive = time.monotonic()
         self._room = 1
-        self._steps = 0
-        self._hop_of: Any = None
-        if split:
-            self._steps, self._hop_of = _grid(options)
+        self._cut = _cutter(options, apart=apart) if split else None
 
     def events(self, items: Iterator[Work]) -> Generator[Event[Work, Outcome]]:
         client = self._client
@@ -148,18 +165,25 @@ class _Run:
         if not flight.pieces:
             self._submit(flight, 0, onworker.whole_file)
         flight.waiting = len(flight.pieces)
-        for number, piece in enumerate(flight.pieces):
-            self._submit(flight, number, onworker.work_piece, number, piece)
+        if not self._apart and flight.pieces:
+            self._submit_piece(flight, 0, b"")
+            return
+        for number in range(len(flight.pieces)):
+            self._submit_piece(flight, number, None)
+
+    def _submit_piece(self, flight: _Flight, number: int, before: bytes | None) -> None:
+        piece = flight.pieces[number]
+        self._submit(flight, number, onworker.work_piece, number, piece, before)
 
     def _pieces(self, work: Work) -> list[Piece]:
         job = work.job
-        if not self._split or is_remote(job.source) or is_remote(job.target):
+        if self._cut is None or is_remote(job.source) or is_remote(job.target):
             return []
         path = Path(job.source)
         with contextlib.suppress(OSError):
             # Not every header need be opened to find the few long files.
             if path.stat().st_size > self._split * 60 * _BYTES_PER_SECOND:
-                return plan_pieces(path, self._split, self._steps, self._hop_of)
+                return plan_pieces(path, self._split, self._cut)
         return []
 
     def _submit(self, flight: _Flight, part: int, what: Any, *args: Any) -> None:
@@ -173,7 +197,7 @@ class _Run:
             key=key,
             pure=False,
             # A file that was begun is to be finished before others are begun.
-            priority=10 if what is onworker.join_pieces else 0,
+            priority=10 if flight.waiting < len(flight.pieces) else 0,
         )
         flight.futures.append(future)
         self._of[key] = (flight, part)
@@ -222,15 +246,17 @@ class _Run:
             outcome = self._staging.settle(flight.work, flight.staged, result)
             yield Done(flight.work, _timed(outcome, flight))
             return
-        if result:
+        if result.why:
             self._do_whole(flight)
             return
         flight.waiting -= 1
         flight.shares[part] = 1.0
         yield Step(flight.work, flight.share)
+        pieces = flight.pieces
         if not flight.waiting:
-            pieces = flight.pieces
             self._submit(flight, len(pieces), onworker.join_pieces, pieces)
+        elif not self._apart:
+            self._submit_piece(flight, part + 1, result.handed)
 
     def _do_whole(self, flight: _Flight) -> None:
         """Give up the pieces; the whole file tells in its own words what is wrong."""
@@ -285,8 +311,8 @@ class _Run:
         self._room = max(_AHEAD * threads, 2)
 
 
-def _grid(options: Options) -> tuple[int, Any]:
-    """Return the hops that a model does at once, and its hop at any sample rate."""
+def _cutter(options: Options, *, apart: bool) -> Callable[..., list[Piece]]:
+    """Return what cuts recordings into pieces."""
     from .cleaning import unit_of
 
     card = find_model(options.model)[1]
@@ -295,7 +321,11 @@ def _grid(options: Options) -> tuple[int, Any]:
             f"model '{card.name}' hears whole recordings, so none can be cut; leave "
             "out --split"
         )
-    return unit_of(1, card.steps), lambda rate: card.stft(rate).hop
+    if not apart:
+        return partial(cut_chained, card=card, two_pass=options.two_pass)
+    return lambda info, most: cut_apart(
+        info, most, unit_of(card.stft(info.sample_rate).hop, card.steps)
+    )
 
 
 def _result_of(future: Any) -> tuple[Any, BaseException | None]:

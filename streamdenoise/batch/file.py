@@ -25,11 +25,12 @@ from ..audio.file import (
     output_format,
 )
 from ..audio.levels import SILENCE_DB, LevelMeter
-from ..errors import ModelError, OutputError
+from ..errors import AudioFormatError, ModelError, OutputError
 from ..names import shown
 from ..settings import Settings
 from .cleaning import Cleaner
 from .plan import PlanError, default_target, plan_targets
+from .urls import is_remote
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -229,8 +230,11 @@ def denoise_file(
     ------
     AudioFormatError, OutputError, ModelError, RuntimeMissingError
         Each with a sentence for a person. No partial file is left.
+    ValueError
+        If `loudness` is none.
     """
     begin = time.perf_counter()
+    _check_named(source, target, loudness)
     source, target = Path(source), Path(target)
     plan_targets([source], target, into_folder=False)
     with open_reader(source) as reader:
@@ -291,6 +295,30 @@ def denoise_file(
         gain=gain,
         notes=tuple(dict.fromkeys(notes)),
     )
+
+
+def _check_named(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    loudness: float | str | None,
+) -> None:
+    """Refuse what would be taken for something else further down."""
+    for name in (source, target):
+        if isinstance(name, str) and is_remote(name):
+            raise AudioFormatError(
+                f"{shown(name)} is an address, and only files can be named here; give "
+                "it to the command: streamdenoise file"
+            )
+        if not os.fspath(name):
+            raise AudioFormatError("a file has an empty name; give the names of both")
+    if isinstance(loudness, str):
+        fits = loudness == "keep"
+    else:
+        fits = loudness is None or -70.0 <= loudness <= 0.0
+    if not fits:
+        raise ValueError(
+            f"loudness is {loudness}; give LUFS from -70 to 0, such as -16, or 'keep'"
+        )
 
 
 def _raised(level: float, gain: float) -> float:

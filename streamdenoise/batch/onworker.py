@@ -10,11 +10,13 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from ..errors import OutputError, StreamDenoiseError
+from ..errors import ModelError, OutputError, StreamDenoiseError
 from ..names import shown
+from .chain import do_chained
 from .cleaning import Cleaner
 from .file import load_any
 from .pieces import Joined, Piece, PieceError, do_piece
@@ -23,6 +25,7 @@ from .urls import is_remote
 
 __all__ = [
     "TOPIC",
+    "PieceDone",
     "Unseen",
     "join_pieces",
     "look",
@@ -36,6 +39,22 @@ TOPIC: Final = "streamdenoise"
 
 _TELL_SECONDS: Final = 1.0
 _kept = threading.local()
+
+
+@dataclass(frozen=True)
+class PieceDone:
+    """What became of a piece.
+
+    Attributes
+    ----------
+    why
+        Why the whole must be done instead; empty if all is well.
+    handed
+        What the next piece needs, where it follows this one.
+    """
+
+    why: str = ""
+    handed: bytes = b""
 
 
 class Unseen(StreamDenoiseError):
@@ -87,29 +106,46 @@ def whole_file(options: Options, work: Work, run: str) -> Outcome:
 
 
 def work_piece(
-    options: Options, work: Work, run: str, number: int, piece: Piece
-) -> str:
+    options: Options,
+    work: Work,
+    run: str,
+    number: int,
+    piece: Piece,
+    before: bytes | None = None,
+) -> PieceDone:
     """Denoise one piece of a file into a file of its own.
 
-    Returns
-    -------
-    str
-        Empty, or why the whole must be done instead.
+    Parameters
+    ----------
+    options, work, run
+        As for `whole_file`.
+    number, piece
+        Its place among the pieces, and the piece.
+    before
+        What the piece before handed on, empty for the first; None for a piece that is
+        done apart from the others.
 
     Raises
     ------
     Unseen
         As for `whole_file`.
+    ModelError
+        If the piece before was done by another model.
     """
     _check_seen(work)
+    source, target = Path(work.job.source), _piece_path(work, number)
     try:
-        clean: Cleaner = _once(("clean", options), lambda: _cleaner(options))
-        target = _piece_path(work, number)
+        clean, model = _once(("clean", options), lambda: _cleaner(options))
         teller = _Teller(run, work, number)
-        do_piece(Path(work.job.source), piece, target, clean, teller)
+        if before is None:
+            do_piece(source, piece, target, clean, teller)
+            return PieceDone()
+        handed = do_chained(source, piece, target, clean, model, before, teller)
+        return PieceDone(handed=handed)
+    except ModelError:
+        raise
     except (StreamDenoiseError, OSError, MemoryError) as error:
-        return str(error) or type(error).__name__
-    return ""
+        return PieceDone(str(error) or type(error).__name__)
 
 
 def join_pieces(options: Options, work: Work, run: str, pieces: list[Piece]) -> Outcome:
@@ -157,9 +193,14 @@ def _prepared(options: Options) -> Denoise:
     return task
 
 
-def _cleaner(options: Options) -> Cleaner:
-    model = load_any(options.model)
-    return Cleaner(model, options.settings, options.link_channels, options.two_pass)
+def _cleaner(options: Options) -> tuple[Cleaner, str]:
+    """Return what does pieces, and the sha256 of its model's file."""
+    from ..card import sha256_of
+    from ..model import find_model
+
+    sha = sha256_of(find_model(options.model)[0].read_bytes())
+    how = options.settings, options.link_channels, options.two_pass
+    return Cleaner(load_any(options.model), *how), sha
 
 
 def _once(key: tuple[str, Options], make: Callable[[], Any]) -> Any:

@@ -1,8 +1,9 @@
-"""A long recording in pieces: denoised apart from each other, joined without a seam.
+"""A long recording in pieces, and how they are joined.
 
-A piece hears `RUN_IN` seconds of sound before it that are thrown away, so that the
-model knows the noise and the level when the piece begins, and begins on the same frames
-as the whole would. Its first second is faded into the end of the piece before.
+Pieces that are denoised apart from each other (those that follow each other are in
+`chain`) hear `RUN_IN` seconds of sound before them that are thrown away, so that the
+model knows the noise and the level when the piece begins, and begin on the same frames
+as the whole would. The first second is faded into the end of the piece before.
 """
 
 from __future__ import annotations
@@ -26,7 +27,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["RUN_IN", "Joined", "Piece", "PieceError", "do_piece", "plan_pieces"]
+__all__ = [
+    "RUN_IN",
+    "Joined",
+    "Piece",
+    "PieceError",
+    "cut_apart",
+    "do_piece",
+    "plan_pieces",
+    "seams",
+]
 
 RUN_IN: Final = 20.0
 """Seconds that a piece hears before it begins; see ``docs/scale.md`` for why."""
@@ -46,7 +56,7 @@ class Piece:
     Attributes
     ----------
     begin
-        Where reading begins, `RUN_IN` before.
+        Where reading begins, with what is heard before.
     start
         First sample of the result; the first `fade` of them lie before the seam.
     fade
@@ -65,7 +75,7 @@ class Piece:
 
 
 def plan_pieces(
-    path: Path, minutes: float, steps: int, hop_of: Callable[[int], int]
+    path: Path, minutes: float, cut: Callable[[AudioInfo, float], list[Piece]]
 ) -> list[Piece]:
     """Cut a recording into pieces of about `minutes`.
 
@@ -75,10 +85,8 @@ def plan_pieces(
         A local file.
     minutes
         Longest piece.
-    steps
-        Hops that the model does at once.
-    hop_of
-        Returns the hop at a sample rate.
+    cut
+        Makes pieces of so many seconds: `cut_apart`, or `chain.cut_chained`.
 
     Returns
     -------
@@ -98,18 +106,33 @@ def plan_pieces(
             reader.seek(0)
     except StreamDenoiseError:
         return []  # the whole will say what is wrong with it
-    unit = hop_of(info.sample_rate) * max(steps, 1)
-    return _cut(info.frames, info.sample_rate, most, unit)
+    return cut(info, most)
 
 
-def _cut(frames: int, rate: int, most: float, unit: int) -> list[Piece]:
-    count = -(-frames // round(most * rate))
-    length = -(-frames // (count * unit)) * unit
-    seams = [*range(length, frames, length), None]
+def seams(info: AudioInfo, most: float, unit: int) -> list[int | None]:
+    """Return where pieces end: pieces of a like length, in whole units."""
+    count = -(-info.frames // round(most * info.sample_rate))
+    length = -(-info.frames // (count * unit)) * unit
+    return [*range(length, info.frames, length), None]
+
+
+def cut_apart(info: AudioInfo, most: float, unit: int) -> list[Piece]:
+    """Return pieces that can be done at the same time.
+
+    Parameters
+    ----------
+    info
+        Of the recording.
+    most
+        Seconds of a piece.
+    unit
+        Samples that the model takes at once.
+    """
+    rate = info.sample_rate
     fade, run_in = round(_FADE * rate), round(RUN_IN * rate)
     after = max(unit, round(BACK_RUN_IN * rate))
     pieces, start = [], 0
-    for seam in seams:
+    for seam in seams(info, most, unit):
         first = start == 0
         begin = max(0, start - fade - run_in) // unit * unit
         end = None if seam is None else -(-(seam + after) // unit) * unit
@@ -118,7 +141,7 @@ def _cut(frames: int, rate: int, most: float, unit: int) -> list[Piece]:
                 begin, start - (0 if first else fade), 0 if first else fade, seam, end
             )
         )
-        start = seam or frames
+        start = seam or info.frames
     return pieces
 
 

@@ -138,6 +138,7 @@ def make_jobs(
     Returns
     -------
     list of Job
+        One for each input, however often it was named.
 
     Raises
     ------
@@ -155,6 +156,7 @@ def make_jobs(
     identities = _Identities()
     inputs = {identities.of(one.source): one.source for one in found}
     taken: dict[str, str] = {}
+    kept: list[tuple[Found, str]] = []
     for one, target in pairs:
         key = identities.of(target)
         if key in inputs:
@@ -163,11 +165,14 @@ def make_jobs(
                 f"{shown(inputs[key])}; choose another name or folder with -o"
             )
         if key in taken:
+            if identities.of(taken[key]) == identities.of(one.source):
+                continue  # named twice, such as in a list
             raise PlanError(
                 f"{shown(taken[key])} and {shown(one.source)} would both become "
                 f"{shown(target)}; denoise them one by one with -o, or drop one"
             )
         taken[key] = one.source
+        kept.append((one, target))
     spare = Counter(_as_wav(key) for key in taken)
     return [
         Job(
@@ -177,7 +182,7 @@ def make_jobs(
             substitute=_is_free(key, taken, inputs, spare),
             explicit=output is not None and not into_folder,
         )
-        for (one, target), key in zip(pairs, taken, strict=True)
+        for (one, target), key in zip(kept, taken, strict=True)
     ]
 
 

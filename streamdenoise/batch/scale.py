@@ -1,8 +1,9 @@
 """What a large archive costs to denoise: a small simulation, the same for one seed.
 
 Files last as long as an exponential distribution says. Each is a task, or is cut into
-pieces; cores take tasks as they get free. A worker fails at random, at a constant rate;
-its task begins again from the start on the next free core.
+pieces; cores take tasks as they get free. Pieces that follow each other count as one
+task of which only a piece can be lost. A worker fails at random, at a constant rate;
+its task, or its piece, begins again from the start on the next free core.
 """
 
 from __future__ import annotations
@@ -50,6 +51,8 @@ class Plan:
         What a task costs besides its sound.
     split_minutes
         Longest piece; 0: files are whole.
+    apart
+        Pieces of a file are done at the same time, each after a run-in.
     price
         Of a core-hour; None: no price is worked out.
     seed
@@ -67,6 +70,7 @@ class Plan:
     restart_seconds: float = 60.0
     task_seconds: float = 0.05
     split_minutes: float = 0.0
+    apart: bool = False
     price: float | None = None
     seed: int = 0
 
@@ -146,21 +150,21 @@ def simulate(plan: Plan) -> Scale:
     count = max(round(files * share), 1)
     lengths = rng.exponential(plan.file_minutes * 60, count)
     lengths *= plan.hours * 3600 * share / lengths.sum()
-    heard, sound, pieces = _tasks(plan, lengths)
+    heard, sound, counts, cut = _tasks(plan, lengths)
     width = plan.bytes_per_second
     read = sound * width + (heard - sound) * width
     # Pieces are float32 until they are joined: written, read, and written at last.
-    spare = pieces * sound * width * (_FLOAT_BYTES / 2)
-    read, written = read + pieces * sound * width + spare, sound * width + spare
+    spare = cut * sound * width * (_FLOAT_BYTES / 2)
+    read, written = read + cut * sound * width + spare, sound * width + spare
     speed = plan.node_megabytes * 1e6 / plan.cores_per_node
     storage = (read + written) / speed
     model = heard / plan.times_real_time
-    need = model + storage + plan.task_seconds
-    wall, busy, lost, failures = _run(plan, rng, need, cores)
+    need = model + storage + plan.task_seconds * counts
+    wall, busy, lost, failures = _run(plan, rng, need, need / counts, cores)
     up = 1 / share / 3600
     return Scale(
         files=files,
-        tasks=round(len(need) / share),
+        tasks=round(counts.sum() / share),
         core_hours=wall * cores * up,
         busy_core_hours=busy * up,
         retry_core_hours=lost * up,
@@ -175,39 +179,44 @@ def simulate(plan: Plan) -> Scale:
     )
 
 
-def _tasks(plan: Plan, lengths: Any) -> tuple[Any, Any, Any]:
-    """Return seconds heard and seconds made of each task, and whether it is a piece."""
+def _tasks(plan: Plan, lengths: Any) -> tuple[Any, Any, Any, Any]:
+    """Return of each task seconds heard and made, its pieces, and whether it is cut."""
+    ones = np.ones(len(lengths), int)
     if not plan.split_minutes:
-        return lengths, lengths, np.zeros(len(lengths))
+        return lengths, lengths, ones, 0.0 * ones
     counts = np.maximum(np.ceil(lengths / (plan.split_minutes * 60)), 1).astype(int)
+    if not plan.apart:
+        return lengths, lengths, counts, (counts > 1).astype(float)
     sound = np.repeat(lengths / counts, counts)
     first = np.zeros(len(sound), bool)
     first[np.cumsum(counts) - counts] = True
-    piece = np.repeat(counts > 1, counts)
-    return sound + np.where(first, 0.0, RUN_IN), sound, piece.astype(float)
+    cut = np.repeat(counts > 1, counts).astype(float)
+    heard = sound + np.where(first, 0.0, RUN_IN)
+    return heard, sound, np.ones(len(sound), int), cut
 
 
 def _run(
-    plan: Plan, rng: np.random.Generator, need: Any, cores: int
+    plan: Plan, rng: np.random.Generator, need: Any, piece: Any, cores: int
 ) -> tuple[float, float, float, int]:
     """Return wall, busy and lost seconds, and how often work was lost."""
     rate = plan.failures / 1000 / 3600
     free = [0.0] * cores
     busy = lost = end = 0.0
     failures = 0
-    again: list[float] = []
-    tasks = iter(need.tolist())
+    again: list[tuple[float, float]] = []
+    tasks = iter(zip(need.tolist(), piece.tolist(), strict=True))
     while True:
-        seconds = again.pop() if again else next(tasks, None)
+        seconds, least = again.pop() if again else next(tasks, (None, 0.0))
         if seconds is None:
             return end, busy, lost, failures
         start = heapq.heappop(free)
         survives = rng.exponential(1 / rate) if rate else np.inf
         if survives < seconds:
-            again.append(seconds)
+            kept = survives // least * least
+            again.append((seconds - kept, least))
             failures += 1
             gone = survives + plan.restart_seconds
-            lost, busy = lost + gone, busy + gone
+            lost, busy = lost + gone - kept, busy + gone
         else:
             gone = seconds
             busy += gone

@@ -31,7 +31,8 @@ CONFIGURABLE: Final = ("live", "file", "pipe")
 
 _NEVER: Final = ("help", "profile")
 PATHS: Final = ("record", "model")
-"""Flags whose value may be a path."""
+"""Flags of live whose value may be a path."""
+_AT_HOME: Final = (*PATHS, "output", "report")
 
 
 def configurable(command: click.Command) -> click.Command:
@@ -178,7 +179,7 @@ def defaults(
         value = item.value
         try:
             value = _plain(option, value)
-            if key in PATHS and isinstance(value, str):
+            if key in _AT_HOME and isinstance(value, str):
                 # No shell has done it; a user who is not known is no home.
                 with contextlib.suppress(RuntimeError):
                     value = str(Path(value).expanduser()) if value[:1] == "~" else value

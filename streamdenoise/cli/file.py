@@ -99,7 +99,14 @@ def _loudness(
     type=click.FloatRange(0),
     default=0,
     metavar="MINUTES",
-    help="With --cluster: cut files that are longer into pieces.  [default: do not]",
+    help="With --cluster: longer files go from worker to worker in pieces; what comes "
+    "out is the same.  [default: do not]",
+)
+@click.option(
+    "--apart",
+    is_flag=True,
+    help="With --split: the pieces of a file at the same time, each after 20 s of "
+    "run-in. Quick for few long files; not the same bit for bit.",
 )
 @click.option(
     "--resume",
@@ -140,6 +147,7 @@ def file(
     two_pass: bool,
     cluster: str | None,
     split: float,
+    apart: bool,
     resume: bool,
     fail_fast: bool,
     force: bool,
@@ -184,7 +192,7 @@ def file(
         loudness=loudness,
         two_pass=two_pass,
     )
-    place = _cluster(cluster, jobs, split)
+    place = _cluster(cluster, jobs, split, apart)
     for note in collected.notes:
         warn(note)
     with stop_on_sigterm(), BatchProgress(planned) as progress:
@@ -242,19 +250,32 @@ def _remote() -> Remote:
     return Remote()
 
 
-def _cluster(address: str | None, jobs: int, split: float) -> Cluster | None:
+def _cluster(
+    address: str | None, jobs: int, split: float, apart: bool
+) -> Cluster | None:
+    if apart and not split and _is_typed("apart"):
+        raise click.UsageError(
+            "--apart is for pieces of files; say how long: --split 30"
+        )
     if address is None:
-        if split:
+        if split and _is_typed("split"):
             raise click.UsageError("--split is for --cluster; add --cluster local")
         return None
-    if address != "local" and jobs != 1:
+    if address != "local" and jobs != 1 and _is_typed("jobs"):
         raise click.UsageError(
             "--jobs is for this computer: a cluster has the workers that were started "
             "for it; leave it out"
         )
     from ..batch.cluster import Cluster
 
-    return Cluster(address, workers=jobs or os.cpu_count() or 1, split=split)
+    workers = jobs or os.cpu_count() or 1
+    return Cluster(address, workers=workers, split=split, apart=apart)
+
+
+def _is_typed(name: str) -> bool:
+    """Tell a flag of this command from what the config file says for all of them."""
+    source = click.get_current_context().get_parameter_source(name)
+    return source is not click.core.ParameterSource.DEFAULT_MAP
 
 
 def _into_folder(output: str | None, several: bool) -> bool:
@@ -290,7 +311,20 @@ def _into_folder(output: str | None, several: bool) -> bool:
     if is_remote(output):
         return "/" not in output.split("://", 1)[1]
     # The shell may have found one file where a pattern could have meant several.
-    return folder_there or not Path(output).suffix
+    if not folder_there and not Path(output).suffix:
+        _check_free(output)
+        return True
+    return folder_there
+
+
+def _check_free(output: str) -> None:
+    """Refuse what is neither a folder nor could become one; of files others speak."""
+    if not os.path.lexists(output) or os.path.isfile(output):  # noqa: PTH113
+        return
+    what = "a device or a pipe; for a stream use: streamdenoise pipe"
+    if not os.path.exists(output):  # noqa: PTH110
+        what = "a link that leads to nothing; remove it, or name another place"
+    raise click.UsageError(f"-o {shown(output)} is {what}")
 
 
 def _check_report(

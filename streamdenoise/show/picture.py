@@ -25,6 +25,7 @@ __all__ = [
 _PANEL: Final = (224, 960)
 _LEFT, _RIGHT, _TOP, _GAP, _BOTTOM = 68, 20, 30, 34, 46
 _RANGE_DB: Final = 72.0
+_SILENT_DB: Final = -129.0
 _TOP_HZ: Final = 12_000
 _CURVE: Final = 96
 _WINDOW_SECONDS: Final = 0.032
@@ -174,7 +175,7 @@ def draw(
         As `before_after`.
     """
     rows, columns = _PANEL
-    high = float(np.percentile(panels[0][1], 99.8))
+    high = _loudest(panels[0][1])
     count = len(panels)
     height = _TOP + count * rows + (count - 1) * _GAP + _BOTTOM
     height += _GAP + _CURVE if curve else 0
@@ -212,12 +213,22 @@ def strip(
     pixels, palette
         As `before_after`; few colours, so that the file is small.
     """
-    high = float(np.percentile(panels[0], 99.8))
+    high = _loudest(panels[0])
     step = _LEVELS // 16
     drawn = [_colours(_fit(levels, shape), high) // step * step for levels in panels]
     gap = np.full((2, shape[1]), _BACK, np.uint8)
     stacked = [part for image in drawn for part in (image, gap)][:-1]
     return np.concatenate(stacked), _palette()
+
+
+def _loudest(levels: NDArray[np.float64]) -> float:
+    """Return the level that is drawn the brightest: but for single ones the highest."""
+    high = float(np.percentile(levels, 99.8))
+    if high > _SILENT_DB:
+        return high
+    # Silence is dark, also where there is hardly anything else.
+    heard = levels[levels > _SILENT_DB]
+    return float(heard.max()) if heard.size else 0.0
 
 
 def _colours(levels: NDArray[np.float64], high: float) -> NDArray[np.uint8]:
