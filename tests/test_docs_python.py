@@ -64,7 +64,7 @@ def test_service_on_a_real_server(model):
         x = (noise(20_000)[:, 0] * 32767).astype(np.int16)
         got = b""
         with connect(f"ws://127.0.0.1:{port}/denoise?rate=16000") as socket:
-            for part in np.array_split(x, 37):
+            for part in np.array_split(np.frombuffer(x.tobytes(), np.uint8), 37):
                 socket.send(part.tobytes())
                 got += socket.recv()
             socket.send("end")
