@@ -38,7 +38,7 @@ class _End:
     @property
     def shown(self) -> str:
         """What a person calls the device that was asked for."""
-        return self.last.description if self.last is not None else str(self.wish)
+        return self.last.known_as if self.last is not None else str(self.wish)
 
 
 class Places:
@@ -112,7 +112,7 @@ class Places:
             return True
         if now is not None:
             if end.last is not None and end.last.name != now.name:
-                warn(f"{end.what} is '{now.description}' now")
+                warn(f"{end.what} is '{now.known_as}' now")
             end.last = now
         return True
 
