@@ -99,7 +99,8 @@ class VirtualDevices:
         if mic is not None and mic.chose_input:
             return  # which is looked after there
         wished = _named(SINK_VARIABLE, "sinks"), _named(SOURCE_VARIABLE, "sources")
-        self._places = Places(*wished, hold, microphone_only=mic is not None)
+        said = sink.real("output").server_name, source.real("input").server_name
+        self._places = Places(*wished, hold, microphone_only=mic is not None, said=said)
         self._moves = moves
         self._watch()
 
