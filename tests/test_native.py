@@ -248,6 +248,100 @@ def test_what_has_ended_before_it_starts_does_not_start(
     stream.close()
 
 
+def test_ctrl_c_while_it_opens_leaves_no_stream(own: PulseServer, library: Any) -> None:
+    """Nobody gets what could be closed, so it is closed at once."""
+
+    class Interrupted(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            super().wait(timeout)  # it is open by then
+            raise KeyboardInterrupt
+
+    class Hasty(OutputStream):
+        def open(self) -> None:
+            self._opened = Interrupted()
+            super().open()
+
+    threads = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        opened(library, Hasty, "room", quiet)
+    assert threading.active_count() == threads
+    assert wait_for(lambda: not pactl.entries("sink-inputs"))
+
+
+def test_the_loop_is_not_woken_while_it_is_freed(
+    own: PulseServer, library: Any
+) -> None:
+    """Closing from one thread, the freeing in another: a freed pipe gets no byte."""
+    freed, late = threading.Event(), []
+
+    def free(loop: int) -> None:
+        freed.set()
+        time.sleep(0.01)
+        library.pa_mainloop_free(loop)
+
+    def wake(loop: int) -> None:
+        time.sleep(0.1)  # the other thread sees by itself that it is to end
+        late.append(freed.is_set())
+        if not freed.is_set():
+            library.pa_mainloop_wakeup(loop)
+
+    class Watched:
+        pa_mainloop_free, pa_mainloop_wakeup = staticmethod(free), staticmethod(wake)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(library, name)
+
+    stream = opened(Watched(), OutputStream, "room", quiet)
+    stream.close()
+    assert freed.is_set() and late == [False]
+
+
+def test_a_loop_that_cannot_be_made_is_an_error(library: Any) -> None:
+    """No file can be opened any more: libpulse would end the process."""
+
+    class Full:
+        pa_mainloop_new = staticmethod(lambda: None)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(library, name)
+
+    with pytest.raises(RefusedError, match="files"):
+        opened(Full(), OutputStream, "room", quiet)
+    assert not any(thread.name == "sound" for thread in threading.enumerate())
+
+
+def test_bytes_that_are_no_text_are_an_error(own: PulseServer, library: Any) -> None:
+    """As PULSE_SINK may hold them: refused as any device that is not there."""
+    with pytest.raises(RefusedError):
+        opened(library, OutputStream, os.fsdecode(b"r\xff"), quiet)
+
+
+def test_an_output_shorter_than_a_block_plays(
+    either: PulseServer, library: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PULSE_LATENCY_MSEC rules over what is asked for, and less than a block may do."""
+    monkeypatch.setenv("PULSE_LATENCY_MSEC", "5")
+    blocks = [0]
+
+    def count(outdata: Any, *_told: Any) -> None:
+        outdata.fill(0.0)
+        blocks[0] += 1
+
+    stream = opened(library, OutputStream, "ear", count)
+    stream.start()
+    began = time.monotonic()
+    try:
+        assert wait_for(lambda: blocks[0] > 100)
+        assert time.monotonic() - began > 0.5  # no faster than it is heard
+    finally:
+        stream.close()
+
+
+def test_looking_for_the_library_leaves_nothing_behind(library: Any) -> None:
+    """The collector of cycles is off while sound runs, and devices are opened anew."""
+    assert load_libpulse() is library
+
+
 @pytest.mark.parametrize(
     ("latency", "fragment", "queue"),
     [("low", 192, 768), (0.001, 192, 768), (0.02, 480, 960), (0.1, 2400, 4800)],

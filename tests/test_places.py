@@ -124,6 +124,13 @@ def test_the_words_of_the_server_for_a_device_are_understood(
         assert "went away" not in session.said
 
 
+def test_what_a_device_is_called_is_safe_to_print() -> None:
+    """A description comes from afar: no control characters, and never none at all."""
+    told = {"": "x", "(null)": "x", 'Größe "q"': 'Größe "q"', "a\nb": "a\\nb"}
+    for description, called in told.items():
+        assert pactl.Entry(0, "x", description).known_as == called
+
+
 def test_without_names_it_goes_along_and_says_where_to(
     either: PulseServer, model_path: Path
 ) -> None:

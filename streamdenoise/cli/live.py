@@ -261,7 +261,8 @@ def live(
         try:
             with session:
                 if not tended:
-                    virtual.attend(session.source, session.sink, session.hold)
+                    ends = session.source, session.sink
+                    virtual.attend(*ends, session.hold, session.moves)
                 say(_headline(session))
                 for line in virtual.lines():
                     say(f"live: {line}")

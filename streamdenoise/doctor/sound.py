@@ -95,15 +95,15 @@ def default_source() -> Check:
     details = {"name": found.name, "description": found.description, "muted": muted}
     choose = "pactl list short sources; pactl set-default-source NAME"
     if is_ours(found):
-        said = f"'{found.description}' is our own virtual microphone"
+        said = f"'{found.known_as}' is our own virtual microphone"
         return Check(name, "warn", f"{said}, which hears itself", choose, details)
     if muted:
         fix = "pactl set-source-mute @DEFAULT_SOURCE@ 0"
-        return Check(name, "warn", f"'{found.description}' is muted", fix, details)
+        return Check(name, "warn", f"'{found.known_as}' is muted", fix, details)
     if found.is_monitor:
-        said = f"'{found.description}' is what a loudspeaker plays, no microphone"
+        said = f"'{found.known_as}' is what a loudspeaker plays, no microphone"
         return Check(name, "warn", said, choose, details)
-    return Check(name, "ok", found.description, details=details)
+    return Check(name, "ok", found.known_as, details=details)
 
 
 def _muted(source: str) -> bool | None:

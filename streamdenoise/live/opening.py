@@ -69,6 +69,11 @@ class Streams:
         except Exception:  # PortAudio has forgotten the stream
             return False
 
+    @property
+    def moves(self) -> int:
+        """How often a server has moved them since they were opened, if it tells."""
+        return sum(getattr(stream, "moves", 0) for stream in self.opened)
+
     def start(self, sd: Any) -> None:
         """Start what is open.
 

@@ -241,6 +241,10 @@ class LiveSession:
         """
         self._devices.held = why
 
+    def moves(self) -> int:
+        """Return how often a sound server has moved what is open, if it tells."""
+        return self._devices.streams.moves
+
     # Orders -------------------------------------------------------------------------
 
     @property

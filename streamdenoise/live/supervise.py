@@ -307,9 +307,10 @@ class Supervisor:
     def _back(self, now: float) -> None:
         self.state = "running"
         self.seeker.reopened(now, self.core.shortages())
+        source, sink = self.source.real("input"), self.sink.real("output")
         self._warn(
-            f"sound is back after {now - self._lost_at:.0f} s: {self.source.label} -> "
-            f"{self.sink.label}, {self.streams.rate} Hz"
+            f"sound is back after {now - self._lost_at:.0f} s: {source.label} -> "
+            f"{sink.label}, {self.streams.rate} Hz"
         )
         self._say_rate()
 

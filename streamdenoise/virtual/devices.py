@@ -48,6 +48,8 @@ class VirtualDevices:
         self._places: Places | None = None
         self._running = False
         self._looks: list[float] = []
+        self._moves: Callable[[], int] = int
+        self._moved = 0
 
     def add_mic(self, name: str) -> str:
         """Make the microphone; return the output device to open, see `route`.
@@ -73,7 +75,13 @@ class VirtualDevices:
         self.incoming = self._stack.enter_context(incoming)
         self._watch()
 
-    def attend(self, source: Device, sink: Device, hold: Callable[[str], None]) -> None:
+    def attend(
+        self,
+        source: Device,
+        sink: Device,
+        hold: Callable[[str], None],
+        moves: Callable[[], int] = int,
+    ) -> None:
         """Look after the streams of a live, where a sound server may move them.
 
         Parameters
@@ -82,6 +90,8 @@ class VirtualDevices:
             What it has opened.
         hold
             See `Places`.
+        moves
+            Tells how often a server has moved its streams, as a person may bid it.
         """
         if not any(d.is_server or d.host_api == "PulseAudio" for d in (source, sink)):
             return
@@ -89,7 +99,9 @@ class VirtualDevices:
         if mic is not None and mic.chose_input:
             return  # which is looked after there
         wished = _named(SINK_VARIABLE, "sinks"), _named(SOURCE_VARIABLE, "sources")
-        self._places = Places(*wished, hold, microphone_only=mic is not None)
+        said = sink.real("output").server_name, source.real("input").server_name
+        self._places = Places(*wished, hold, microphone_only=mic is not None, said=said)
+        self._moves = moves
         self._watch()
 
     def _watch(self) -> None:
@@ -151,6 +163,9 @@ class VirtualDevices:
         if self.incoming is not None:
             self.incoming.check(self._warn)
         if self._events is not None and self._events.seen():
+            self._look()
+        moved, self._moved = self._moved, self._moves()
+        if moved != self._moved:
             self._look()
         if not self._looks or time.monotonic() < self._looks[0]:
             return

@@ -106,7 +106,7 @@ class Incoming(Closing):
                 "connect one, and see: pactl list short sinks"
             )
         self._home, self._away = real, False
-        self._sink, self.output = real.name, real.description
+        self._sink, self.output = real.name, real.known_as
         made = self._make()
         try:
             keep_defaults(before, made)
@@ -241,14 +241,14 @@ class Incoming(Closing):
         if other is not None:  # the server has moved the stream
             self._absence.forget()
             if not self._away:
-                self._away, self.output = True, other.description
+                self._away, self.output = True, other.known_as
                 warn(f"{self._gone}; the others are heard on '{self.output}' now")
         elif self._absence.lasts(there=False):
             self._go_elsewhere(warn)
 
     @property
     def _gone(self) -> str:
-        return f"the loudspeaker '{self._home.description}' is gone"
+        return f"the loudspeaker '{self._home.known_as}' is gone"
 
     def _heard_on(self, sinks: Iterable[pactl.Entry]) -> pactl.Entry | None:
         """Return the real loudspeaker that the second live plays on, if it does."""
@@ -263,7 +263,7 @@ class Incoming(Closing):
         if real is None:
             return
         self._away = True
-        self._sink, self.output = real.name, real.description
+        self._sink, self.output = real.name, real.known_as
         self._absence.forget()
         self._end()
         self._start()
@@ -280,7 +280,7 @@ class Incoming(Closing):
         # Servers take their time, or nothing plays yet: there will be another look.
         if self._heard_on([home]) is not None:
             self._away = False
-            self._sink, self.output = home.name, home.description
+            self._sink, self.output = home.name, home.known_as
             warn(f"the others are heard on '{self.output}' again")
 
     def _end(self) -> None:

@@ -167,7 +167,7 @@ class VirtualMic(Closing):
             other = self._other_source(sources)
             warn(
                 f"the default microphone is '{self.description}' itself, which would "
-                f"hear itself; the input is '{other.description}' instead"
+                f"hear itself; the input is '{other.known_as}' instead"
             )
             self._choose(other)
         return name
@@ -239,8 +239,8 @@ class VirtualMic(Closing):
         gone, other = self._chosen, self._other_source(sources)
         self._choose(other)
         warn(
-            f"the microphone '{gone.description}' is gone; the input is "
-            f"'{other.description}' instead"
+            f"the microphone '{gone.known_as}' is gone; the input is "
+            f"'{other.known_as}' instead"
         )
 
     def _mend_input(self, warn: Warn) -> None:
@@ -254,7 +254,7 @@ class VirtualMic(Closing):
                 pactl.run("move-source-output", str(stream.index), other.name)
                 warn(
                     f"the input was '{self.description}' itself, which hears itself; "
-                    f"it is '{other.description}' now"
+                    f"it is '{other.known_as}' now"
                 )
 
     def _loops(self, sources: list[Entry]) -> set[str]:

@@ -83,7 +83,7 @@ def _served(
     return [
         replace(
             way,
-            name=_description(entry),
+            name=entry.known_as,
             host_api=server.name,
             inputs=min(entry.channels or most, most) if kind == "input" else 0,
             outputs=min(entry.channels or most, most) if kind == "output" else 0,
@@ -99,12 +99,6 @@ def _served(
         )
         for entry in entries
     ]
-
-
-def _description(entry: pactl.Entry) -> str:
-    """Return its name for people, which may come from afar: a headset says its own."""
-    said = shown(entry.description)
-    return entry.name if said in ("", "(null)") else said
 
 
 def _own_door(devices: Sequence[Device], server: pactl.Server) -> Device:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from ..errors import DeviceError
+from ..names import shown
 
 Streams = Literal["sink-inputs", "source-outputs"]
 Port = tuple[str, ...]
@@ -89,6 +90,12 @@ class Entry:
     channels: int = 0
     port: tuple[str, ...] = ()
     properties: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def known_as(self) -> str:
+        """Name for people, which may come from afar: a headset says its own."""
+        said = shown(self.description)
+        return self.name if said in ("", "(null)") else said
 
     @property
     def is_monitor(self) -> bool:

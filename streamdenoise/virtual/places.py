@@ -28,17 +28,23 @@ _SOURCE: Final[tuple[pactl.Kind, pactl.Streams]] = ("sources", "source-outputs")
 
 @dataclass
 class _End:
-    """One direction: what it is called, what was asked for, where it was last."""
+    """One direction: what it is called, asked for, said to be at, and was at last."""
 
     what: str
     kinds: tuple[pactl.Kind, pactl.Streams]
     wish: str | None
+    said: str = ""
     last: Entry | None = None
+
+    @property
+    def before(self) -> str:
+        """Name of the device that a person takes it to be at."""
+        return self.last.name if self.last is not None else self.said
 
     @property
     def shown(self) -> str:
         """What a person calls the device that was asked for."""
-        return self.last.description if self.last is not None else str(self.wish)
+        return self.last.known_as if self.last is not None else str(self.wish)
 
 
 class Places:
@@ -53,6 +59,9 @@ class Places:
         text when they need not any more.
     microphone_only
         Whether somebody else looks after what is played.
+    said
+        Names of the sink and the source that a person was told of: a server may put a
+        stream where one of its name was moved to the last time. Empty: of none.
     """
 
     def __init__(
@@ -62,9 +71,10 @@ class Places:
         hold: Callable[[str], None],
         *,
         microphone_only: bool = False,
+        said: tuple[str, str] = ("", ""),
     ) -> None:
-        self._source = _End("the microphone", _SOURCE, source)
-        self._sink = _End("the loudspeaker", _SINK, sink)
+        self._source = _End("the microphone", _SOURCE, source, said[1])
+        self._sink = _End("the loudspeaker", _SINK, sink, said[0])
         self._ends = [self._source] + ([] if microphone_only else [self._sink])
         self._hold = hold
         self._held = False
@@ -111,8 +121,8 @@ class Places:
                 bring(*((end.wish, None) if end is self._sink else (None, end.wish)))
             return True
         if now is not None:
-            if end.last is not None and end.last.name != now.name:
-                warn(f"{end.what} is '{now.description}' now")
+            if end.before not in ("", now.name):
+                warn(f"{end.what} is '{now.known_as}' now")
             end.last = now
         return True
 

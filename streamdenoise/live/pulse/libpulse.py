@@ -8,6 +8,7 @@ Names, numbers and layouts are those of the library's public headers (``pulse/de
 from __future__ import annotations
 
 import ctypes
+import functools
 import sys
 from ctypes import POINTER, c_char_p, c_int, c_int64, c_size_t, c_uint32, c_uint64
 from typing import Any, Final
@@ -25,6 +26,7 @@ __all__ = [
     "SampleSpec",
     "error_text",
     "load_libpulse",
+    "text",
 ]
 
 FILE: Final = "libpulse.so.0"
@@ -130,6 +132,7 @@ _SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
     "pa_stream_set_underflow_callback": (None, [_POINTER, Notice, _POINTER]),
     "pa_stream_set_overflow_callback": (None, [_POINTER, Notice, _POINTER]),
     "pa_stream_set_latency_update_callback": (None, [_POINTER, Notice, _POINTER]),
+    "pa_stream_set_moved_callback": (None, [_POINTER, Notice, _POINTER]),
     "pa_stream_cork": (_POINTER, [_POINTER, c_int, _POINTER, _POINTER]),
     "pa_operation_unref": (None, [_POINTER]),
     "pa_stream_readable_size": (c_size_t, [_POINTER]),
@@ -145,6 +148,7 @@ _SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
 }
 
 
+@functools.cache  # each loading would leave classes behind for the collector
 def load_libpulse() -> Any:
     """Return the library, with the signatures of what is used of it.
 
@@ -167,6 +171,11 @@ def channel_map(library: Any, channels: int) -> ChannelMap:
     places = ChannelMap()
     library.pa_channel_map_init_extend(ctypes.byref(places), channels, _MAP_DEFAULT)
     return places
+
+
+def text(words: str) -> bytes:
+    """Return words as the library takes them; of other bytes it makes no object."""
+    return words.encode("utf-8", "replace")
 
 
 def error_text(library: Any, number: int) -> str:

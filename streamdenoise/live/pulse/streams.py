@@ -85,6 +85,11 @@ class _Stream(Served):
         As sounddevice calls it.
     title
         What the server calls the stream.
+
+    Attributes
+    ----------
+    moves
+        How often it was moved to another device.
     """
 
     _sign = 0.0
@@ -106,7 +111,7 @@ class _Stream(Served):
     ) -> None:
         super().__init__(library, error, name)
         self._callback, self._title = callback, title
-        self._device = device.encode() if device else None
+        self._device = pa.text(device) if device else None
         self._rate, self._latency = samplerate, 0.0
         self._sizes = Sizes(latency, samplerate, blocksize)
         self._block: NDArray[np.float32] = np.zeros((blocksize, channels), np.float32)
@@ -116,6 +121,7 @@ class _Stream(Served):
         self._times, self._status = Times(), Status()
         self._micro, self._negative = ctypes.c_uint64(), ctypes.c_int()
         self._moved, self._origin = 0, 0.0
+        self.moves = 0
         self.open()
 
     @property
@@ -128,14 +134,18 @@ class _Stream(Served):
         spec = pa.SampleSpec(pa.FLOAT32, self._rate, channels)
         places = pa.channel_map(self._lib, channels)
         stream: int | None = self._lib.pa_stream_new(
-            context, self._title.encode(), byref(spec), byref(places)
+            context, pa.text(self._title), byref(spec), byref(places)
         )
         return stream
 
     def _hang(self, stream: int) -> list[Any]:
-        timed = pa.Notice(self._timed)
-        self._lib.pa_stream_set_latency_update_callback(stream, timed, None)
-        return [timed]
+        kept = [pa.Notice(self._timed), pa.Notice(self._elsewhere)]
+        self._lib.pa_stream_set_latency_update_callback(stream, kept[0], None)
+        self._lib.pa_stream_set_moved_callback(stream, kept[1], None)
+        return kept
+
+    def _elsewhere(self, _stream: int, _data: int | None) -> None:
+        self.moves += 1
 
     def _timed(self, stream: int, _data: int | None) -> None:
         """Note when the stream's first sample was at the device.
@@ -248,6 +258,9 @@ class OutputStream(_Stream):
 
     def _got(self, sizes: pa.BufferAttr) -> None:
         self._latency = sizes.tlength / self._frame / self._rate
+        # PULSE_LATENCY_MSEC may have made it shorter than a block, for which there
+        # would never be room; the server keeps what is too much.
+        self._enough = min(self._bytes, sizes.tlength)
 
     def _prepare(self) -> None:
         # What the server asked for when the stream was made did not find it active.
@@ -257,7 +270,7 @@ class OutputStream(_Stream):
         """Fill as many whole blocks as there is room for."""
         lib, times, status = self._lib, self._times, self._status
         frames = len(self._block)
-        while self.active and self._bytes <= room < _REFUSED:
+        while self.active and self._enough <= room < _REFUSED:
             times.currentTime = time.perf_counter()
             times.outputBufferDacTime = self._when(self._moved)
             self._callback(self._block, frames, times, status)
@@ -265,7 +278,7 @@ class OutputStream(_Stream):
             if lib.pa_stream_write(stream, self._address, self._bytes, None, 0, 0) < 0:
                 self.active = False
             self._moved += frames
-            room -= self._bytes
+            room = max(0, room - self._bytes)
 
     def _underflow(self, _stream: int, _data: int | None) -> None:
         self._status.output_underflow = True

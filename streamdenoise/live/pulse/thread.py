@@ -1,8 +1,8 @@
 """A connection to the sound server with one stream on it, and the thread serving it.
 
-Everything of libpulse is called in that thread, so that nothing is ever locked. It is a
-thread of Python's, which stays known to the interpreter: one of the library's own would
-be introduced to it anew for each block.
+Everything of libpulse is called in that thread, but for what wakes it, so that nothing
+is locked while sound runs. It is a thread of Python's, which stays known to the
+interpreter: one of the library's own would be introduced to it anew for each block.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ class Served:
         self.active = False
         self._lib, self._error, self._name = library, error, name
         self._loop: int | None = None
+        self._loop_lock = threading.Lock()
         self._context: int | None = None
         self._stream: int | None = None
         self._callbacks: list[Any] = []
@@ -67,7 +68,11 @@ class Served:
             Of the class that was given, if the server refuses or does not answer.
         """
         self._thread.start()
-        in_time = self._opened.wait(OPENS_SECONDS + _ENDS_SECONDS)
+        try:
+            in_time = self._opened.wait(OPENS_SECONDS + _ENDS_SECONDS)
+        except BaseException:  # Ctrl-C: nobody gets what could be closed
+            self.close()
+            raise
         trouble, self._trouble = self._trouble, None
         if trouble is None and not in_time:
             trouble = self._error("the sound server does not answer", _ERROR)
@@ -103,10 +108,10 @@ class Served:
             self._thread.join(_ENDS_SECONDS)
 
     def _wake(self) -> None:
-        # The loop is freed by its thread, and only once it was told to end.
-        loop = self._loop
-        if loop:
-            self._lib.pa_mainloop_wakeup(loop)
+        # Its thread may be about to free the loop, and the pipe in it.
+        with self._loop_lock:
+            if self._loop:
+                self._lib.pa_mainloop_wakeup(self._loop)
 
     # Of the stream's own thread -----------------------------------------------------
 
@@ -118,7 +123,7 @@ class Served:
                 self._trouble = error
             finally:
                 self._opened.set()
-            while not self._end:
+            while self._loop and not self._end:
                 self._serve()
         finally:
             self.active = False
@@ -144,8 +149,12 @@ class Served:
     def _connect(self) -> None:
         lib, until = self._lib, time.monotonic() + OPENS_SECONDS
         self._loop = lib.pa_mainloop_new()
+        if not self._loop:  # which the library itself would end the process for
+            raise self._error("no more files can be opened", _ERROR)
         api = lib.pa_mainloop_get_api(self._loop)
-        self._context = lib.pa_context_new(api, self._name.encode())
+        self._context = lib.pa_context_new(api, pa.text(self._name))
+        if not self._context:
+            raise self._error("no connection to the sound server", _ERROR)
         if lib.pa_context_connect(self._context, None, 0, None) < 0:
             raise self._failed()
         self._wait(lib.pa_context_get_state, self._context, _CONTEXT, until)
@@ -199,7 +208,8 @@ class Served:
         if self._context:
             lib.pa_context_disconnect(self._context)
             lib.pa_context_unref(self._context)
-        loop, self._loop = self._loop, None
+        with self._loop_lock:
+            loop, self._loop = self._loop, None
         if loop:
             lib.pa_mainloop_free(loop)
         self._stream = self._context = None
