@@ -344,7 +344,7 @@ def test_looking_for_the_library_leaves_nothing_behind(library: Any) -> None:
 
 @pytest.mark.parametrize(
     ("latency", "fragment", "queue"),
-    [("low", 192, 768), (0.001, 192, 768), (0.02, 480, 960), (0.1, 2400, 4800)],
+    [("low", 192, 960), (0.001, 192, 768), (0.02, 480, 960), (0.1, 2400, 4800)],
 )
 def test_what_is_asked_of_the_server(
     latency: float | str, fragment: int, queue: int
