@@ -22,8 +22,8 @@ from .told import Status, Times
 __all__ = ["InputStream", "OutputStream", "Sizes"]
 
 LOW_SECONDS: Final = (0.008, 0.020)
-"""Of input and output, where the shortest is wanted that is good for hours: with an
-output of 16 ms, the least that a server gives, an idle machine was late once a minute."""
+"""Of input and output, where the shortest is wanted that is good for hours. With an
+output of 16 ms, the least there is, an idle machine was late once a minute."""
 
 HIGH_SECONDS: Final = 0.1
 
