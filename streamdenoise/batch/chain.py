@@ -20,9 +20,15 @@ import numpy as np
 
 from .. import stateio
 from ..audio.file import AudioInfo, AudioReader
-from ..audio.target import PartFile
 from .cleaning import Cleaner, unit_of
-from .pieces import Piece, PieceError, seams
+from .pieces import (
+    Piece,
+    PieceError,
+    check_reached,
+    piece_file,
+    seams,
+    write_samples,
+)
 from .twopass import BACK_RUN_IN, Feed, chunk_of
 
 if TYPE_CHECKING:
@@ -110,29 +116,21 @@ def do_chained(
     OutputError
         If writing fails.
     """
-    part = PartFile(target, force=True)
-    try:
-        with contextlib.ExitStack() as stack, part.path.open("wb") as file:
-            reader = stack.enter_context(AudioReader(source))
-            info, run = reader.info, clean.passes(reader.info)
-            if piece.start % run.unit:
-                raise PieceError("the model takes other strides than its card says")
-            sound, heard = Feed(reader).rest(), _Heard(piece, info, progress)
-            if before:
-                wanted = _remember(run, before, model)
-                second, feed = _arrive(stack, source, info, piece.start, wanted)
-                sound = chain([second[len(second) - run.again :]], feed.rest())
-                heard.at -= run.again
-            count = None if piece.stop is None else piece.stop - piece.start
-            for block in run.run(heard.watch(sound), count):
-                np.ascontiguousarray(block, np.float32).tofile(file)
-        if piece.stop is not None and heard.at < piece.stop:
-            raise PieceError("the recording is shorter than its header says")
-        part.place()
-    except OSError as error:
-        raise part.failure(error) from error
-    finally:
-        part.discard()
+    with piece_file(target) as file, contextlib.ExitStack() as stack:
+        reader = stack.enter_context(AudioReader(source))
+        info, run = reader.info, clean.passes(reader.info)
+        if piece.start % run.unit:
+            raise PieceError("the model takes other strides than its card says")
+        sound, heard = Feed(reader).rest(), _Heard(piece, info, progress)
+        if before:
+            wanted = _remember(run, before, model)
+            second, feed = _arrive(stack, source, info, piece.start, wanted)
+            sound = chain([second[len(second) - run.again :]], feed.rest())
+            heard.at -= run.again
+        count = None if piece.stop is None else piece.stop - piece.start
+        for block in run.run(heard.watch(sound), count):
+            write_samples(file, block)
+        check_reached(piece, heard.at)
     if piece.stop is None:
         return b""
     state, more = run.snapshot()

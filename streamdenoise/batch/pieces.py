@@ -8,10 +8,11 @@ as the whole would. The first second is faded into the end of the piece before.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import numpy as np
 
@@ -32,10 +33,13 @@ __all__ = [
     "Joined",
     "Piece",
     "PieceError",
+    "check_reached",
     "cut_apart",
     "do_piece",
+    "piece_file",
     "plan_pieces",
     "seams",
+    "write_samples",
 ]
 
 RUN_IN: Final = 20.0
@@ -172,26 +176,49 @@ def do_piece(
     StreamDenoiseError
         If the recording is not what it was planned as, or writing fails.
     """
+    with piece_file(target) as file, AudioReader(source) as reader:
+        reader.seek(piece.begin)
+        blocks = _between(reader, piece, progress)
+        at = piece.begin
+        for block in clean(blocks, reader.info):
+            first, last = max(piece.start - at, 0), len(block)
+            if piece.stop is not None:
+                last = min(last, piece.stop - at)
+            at += len(block)
+            if last > first:
+                write_samples(file, block[first:last])
+        check_reached(piece, at)
+
+
+@contextlib.contextmanager
+def piece_file(target: Path) -> Iterator[BinaryIO]:
+    """Open a piece's file; it appears complete or not at all.
+
+    Raises
+    ------
+    OutputError
+        If anything that is done inside fails on a file.
+    """
     part = PartFile(target, force=True)
     try:
-        with AudioReader(source) as reader, part.path.open("wb") as file:
-            reader.seek(piece.begin)
-            blocks = _between(reader, piece, progress)
-            at = piece.begin
-            for block in clean(blocks, reader.info):
-                first, last = max(piece.start - at, 0), len(block)
-                if piece.stop is not None:
-                    last = min(last, piece.stop - at)
-                at += len(block)
-                if last > first:
-                    np.ascontiguousarray(block[first:last], np.float32).tofile(file)
-        if piece.stop is not None and at < piece.stop:
-            raise PieceError("the recording is shorter than its header says")
+        with part.path.open("wb") as file:
+            yield file
         part.place()
     except OSError as error:
         raise part.failure(error) from error
     finally:
         part.discard()
+
+
+def write_samples(file: BinaryIO, block: NDArray[np.floating[Any]]) -> None:
+    """Write a block as bare float32 samples."""
+    np.ascontiguousarray(block, np.float32).tofile(file)
+
+
+def check_reached(piece: Piece, at: int) -> None:
+    """Refuse a recording that ended before a piece did; `at` is where it got to."""
+    if piece.stop is not None and at < piece.stop:
+        raise PieceError("the recording is shorter than its header says")
 
 
 def _between(

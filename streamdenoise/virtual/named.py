@@ -13,21 +13,17 @@ from typing import Any, Final
 
 from ..errors import DeviceError
 from ..live.devices import COMMON_RATES, Device, Form, Kind, find_device, list_devices
+from ..live.pulse.libpulse import MOST_CHANNELS
 from ..names import shown
 from . import pactl
 from .parts import is_ours
-from .route import SINK_VARIABLE, SOURCE_VARIABLE, Variables, door
+from .route import VARIABLES, Variables, door
 
 __all__ = ["Chosen", "with_served"]
 
 _DOORS: Final = ("pulse", "pipewire", "default")
 _OWN_DOOR: Final = "default"
-_MOST_CHANNELS: Final = 32
 _LOW_SECONDS: Final = 0.008
-_VARIABLES: Final[dict[Kind, str]] = {
-    "input": SOURCE_VARIABLE,
-    "output": SINK_VARIABLE,
-}
 _HEAD: Final = ("headphone", "headset", "handset", "earphone", "earbud")
 _CABLES: Final = ("line", "hdmi", "displayport", "iec958", "spdif", "digital")
 _SPEAKER_FORMS: Final = ("speaker", "internal", "portable")
@@ -78,7 +74,7 @@ def _served(
 ) -> list[Device]:
     """Return sinks or sources as devices that are opened through a door."""
     default = server.default_source if kind == "input" else server.default_sink
-    default = os.environ.get(_VARIABLES[kind]) or default
+    default = os.environ.get(VARIABLES[kind]) or default
     most = way.channels(kind)
     return [
         replace(
@@ -107,8 +103,8 @@ def _own_door(devices: Sequence[Device], server: pactl.Server) -> Device:
         index=len(devices),
         name=_OWN_DOOR,
         host_api=server.name,
-        inputs=_MOST_CHANNELS,
-        outputs=_MOST_CHANNELS,
+        inputs=MOST_CHANNELS,
+        outputs=MOST_CHANNELS,
         default_rate=48_000,
         latency_in=_LOW_SECONDS,
         latency_out=_LOW_SECONDS,
@@ -194,4 +190,4 @@ class Chosen(Variables):
     def go(self, device: Device, kind: Kind) -> None:
         """Have streams in one direction go to a device, if it is the server's."""
         if device.server_name:
-            self.set(_VARIABLES[kind], device.server_name)
+            self.set(VARIABLES[kind], device.server_name)

@@ -16,12 +16,13 @@ from typing import Final
 
 from ..closing import Closing
 from ..errors import DeviceError
-from ..live.devices import SOUND_SERVERS, Device
+from ..live.devices import SOUND_SERVERS, Device, Kind
 from . import pactl
 
 __all__ = [
     "SINK_VARIABLE",
     "SOURCE_VARIABLE",
+    "VARIABLES",
     "Variables",
     "bring",
     "door",
@@ -32,6 +33,9 @@ __all__ = [
 
 SINK_VARIABLE: Final = "PULSE_SINK"
 SOURCE_VARIABLE: Final = "PULSE_SOURCE"
+
+VARIABLES: Final[dict[Kind, str]] = {"input": SOURCE_VARIABLE, "output": SINK_VARIABLE}
+"""By direction."""
 
 _PROPERTIES: Final = "PIPEWIRE_ALSA"
 """Properties of the streams of PipeWire's ALSA device, which reads this."""

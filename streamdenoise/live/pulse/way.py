@@ -16,7 +16,6 @@ __all__ = ["can_go_native", "goes_native", "open_native", "reached_by"]
 VARIABLE: Final = "STREAMDENOISE_SOUND"
 """Of the environment: ``portaudio`` sends all sound through PortAudio."""
 
-_WISHES: Final[dict[Kind, str]] = {"input": "PULSE_SOURCE", "output": "PULSE_SINK"}
 _TITLES: Final[dict[Kind, str]] = {"input": "to be denoised", "output": "denoised"}
 
 
@@ -98,7 +97,7 @@ def open_native(
     sounddevice.PortAudioError
         If the server refuses, or does not answer.
     """
-    from ...virtual.route import stream_name
+    from ...virtual.route import VARIABLES, stream_name
     from .libpulse import load_libpulse
     from .streams import InputStream, OutputStream
 
@@ -108,7 +107,7 @@ def open_native(
         load_libpulse(),
         sd.PortAudioError,
         stream_name(),
-        device=device.server_name or os.environ.get(_WISHES[kind]) or None,
+        device=device.server_name or os.environ.get(VARIABLES[kind]) or None,
         samplerate=samplerate,
         blocksize=blocksize,
         channels=channels,
