@@ -352,7 +352,7 @@ def test_what_is_held_lasts_from_burst_to_burst(block: int, hops: int) -> None:
 def test_the_phase_of_the_start_adds_no_delay(start: int) -> None:
     """Wherever between two pushes the output begins, no more than a hop stays over."""
     now, block, look = 0.0, HOP // 2, 5 * RATE // 1000
-    bridge = make_bridge(0.004, RATE, HOP, 1, lambda: now, block, burst=block)
+    bridge = make_bridge(0.004, RATE, HOP, 1, lambda: now, block, burst=HOP)
     lowest, pulled, pushed = bridge.ring.capacity, start, 0
     for tick in range(0, 4 * RATE, 16):
         now = tick / RATE
