@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -188,3 +189,29 @@ def test_the_recording_is_the_same_everywhere() -> None:
     noisy = noisy_recording()
     assert np.array_equal(noisy, noisy_recording())
     assert len(noisy) == 48_000 and 0.05 < float(np.abs(noisy).max()) < 1.0
+
+
+def test_file_compares_one_model_whatever_the_default(tmp_path: Path) -> None:
+    """32-bit ARM has another default than this machine, which is no difference."""
+    there = root.Root(tmp_path, ARCHS["armhf"], "bookworm", BOARDS["pi2"])
+    bench = Bench(there, tmp_path)
+    bench.there.mkdir(parents=True)
+    on_a_board = (
+        "from streamdenoise import model\n"
+        "model.has_small_core = lambda: True\n"
+        "from streamdenoise.cli import main\n"
+        "main()\n"
+    )
+
+    def run(words: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", on_a_board, *words[1:]],
+            cwd=bench.there,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+        )
+
+    there.run = run  # type: ignore[method-assign, assignment]
+    row = bench.file()
+    assert row.ok and row.found == "sample for sample as here", row

@@ -113,7 +113,8 @@ class Bench:
         shutil.copy(self.work / "noisy.wav", self.there)
         for path in (self.there / "clean.wav", self.work / "clean.wav"):
             path.unlink(missing_ok=True)
-        words = ["file", "noisy.wav", "--output", "clean.wav"]
+        # The default is another one on small boards than here.
+        words = ["file", "noisy.wav", "--output", "clean.wav", "--model", "pi"]
         there = self.root.run(["streamdenoise", *words])
         here = self._here("-m", "streamdenoise", *words)
         for done in (there, here):
@@ -123,7 +124,7 @@ class Bench:
         theirs, _ = soundfile.read(self.there / "clean.wav", dtype="float32")
         largest, si_sdr = difference(ours, theirs)
         details = {"max_abs_difference": largest, "si_sdr_db": _finite(si_sdr)}
-        # The default model has 8-bit weights.
+        # The model has 8-bit weights.
         ok = largest <= ROUNDED_LIMIT
         return Row("file", ok, _alike(largest, si_sdr), details)
 
