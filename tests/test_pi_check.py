@@ -28,6 +28,8 @@ from pi_check.compare import (  # noqa: E402
 )
 from pi_check.steps import TESTS, Bench, noisy_recording  # noqa: E402
 
+from tests.conftest import TINY_MODEL  # noqa: E402
+
 
 def outputs(path: Path, change: float, weights: str) -> Path:
     """What inside.py writes, with a constant added to one sample."""
@@ -215,3 +217,26 @@ def test_file_compares_one_model_whatever_the_default(tmp_path: Path) -> None:
     there.run = run  # type: ignore[method-assign, assignment]
     row = bench.file()
     assert row.ok and row.found == "sample for sample as here", row
+
+
+@pytest.mark.parametrize("there_is_tensorflow", [True, False])
+def test_the_small_model_comes_along(tmp_path: Path, there_is_tensorflow: bool) -> None:
+    """Tests of the engine need it there; without TensorFlow here they go without."""
+    bench = Bench(
+        root.Root(tmp_path, ARCHS["arm64"], "bookworm", BOARDS["pi4"]), tmp_path
+    )
+    bench.there.mkdir(parents=True)
+
+    def build(*words: str) -> subprocess.CompletedProcess[str]:
+        if there_is_tensorflow:
+            (tmp_path / words[-1]).write_bytes(b"a model")
+        return subprocess.CompletedProcess(words, 0 if there_is_tensorflow else 1)
+
+    bench._here = build  # type: ignore[method-assign, assignment]
+    words = bench._tiny_model()
+    if not there_is_tensorflow:
+        assert words == []
+        return
+    name, path = words[1].split("=")
+    assert (words[0], name) == ("env", TINY_MODEL)
+    assert (bench.root.path / path.lstrip("/")).read_bytes() == b"a model"
