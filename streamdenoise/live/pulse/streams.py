@@ -22,8 +22,8 @@ from .told import Status, Times
 __all__ = ["InputStream", "OutputStream", "Sizes"]
 
 LOW_SECONDS: Final = (0.016, 0.024)
-"""Of input and output, where the shortest is wanted that is good for hours: a hop at a
-time comes in, and three are queued. With two, an idle machine was late once a minute."""
+"""Of input and output, where the shortest is wanted that is good for hours: a hop at
+a time comes in, and three are queued. With two, an idle machine was late at times."""
 
 HIGH_SECONDS: Final = 0.1
 
