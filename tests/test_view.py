@@ -31,8 +31,9 @@ from streamdenoise.control.view import (
     PanelView,
     choose_view,
 )
+from streamdenoise.live.latency import Latency
 from streamdenoise.live.session import Status
-from streamdenoise.live.stream import XRUN_KINDS, Latency
+from streamdenoise.live.stream import XRUN_KINDS
 from streamdenoise.settings import Settings
 
 NONE = dict.fromkeys(XRUN_KINDS, 0)

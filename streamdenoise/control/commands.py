@@ -20,8 +20,8 @@ from ..errors import EXIT_USAGE, StreamDenoiseError
 from ..names import shown
 
 if TYPE_CHECKING:
+    from ..live.latency import Latency
     from ..live.session import Status
-    from ..live.stream import Latency
     from ..settings import Settings
 
 __all__ = [

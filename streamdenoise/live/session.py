@@ -18,11 +18,12 @@ from ..meters import Meter
 from ..model import StepModel, load_model
 from ..settings import Settings
 from .devices import Device
+from .latency import Latency
 from .opening import make_bridge, warm_up
 from .portaudio import load_sounddevice
 from .realtime import realtime
 from .recorder import Recorder
-from .stream import Latency, LiveStream
+from .stream import LiveStream
 from .summary import Status, advice, summarise
 from .supervise import Supervisor
 
