@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,24 +24,14 @@ _NATIVE = {"darwin": "Core Audio", "win32": "Windows audio"}
 def server(cards: Path = _CARDS) -> Check:
     """Look for PulseAudio or PipeWire, or ALSA alone."""
     from ..live.pulse.way import reached_by
-    from ..virtual import pactl
+    from ..virtual import soundserver
 
     name = "sound server"
     if sys.platform in _NATIVE:
         return Check(name, "ok", _NATIVE[sys.platform])
     try:
-        found = pactl.server()
+        found = soundserver.server()
     except DeviceError as error:
-        if shutil.which("pactl") is None:
-            # Which is no sign that none runs: live reaches it without this program.
-            return Check(
-                name,
-                "warn",
-                "cannot be asked without the program pactl: live may work, virtual-mic "
-                "does not",
-                str(error).rpartition("; ")[2],
-                {"kind": "unknown"},
-            )
         if _has_card(cards):
             return Check(
                 name,
@@ -74,46 +63,44 @@ def _has_card(cards: Path) -> bool:
 
 def default_source() -> Check:
     """See whether the default microphone of the server is one, and is open."""
-    from ..virtual import pactl
+    from ..virtual import soundserver
     from ..virtual.parts import is_ours
 
     name = "default microphone"
     try:
-        wanted = pactl.server().default_source
-        found = next((e for e in pactl.entries("sources") if e.name == wanted), None)
+        wanted = soundserver.server().default_source
+        found = next(
+            (e for e in soundserver.entries("sources") if e.name == wanted), None
+        )
         if found is None:
             return Check(
                 name,
                 "warn",
                 "the sound server has none",
-                "connect a microphone, or choose one: pactl list short sources; pactl "
-                "set-default-source NAME",
+                "connect a microphone, or name one: streamdenoise live --input NAME "
+                "(streamdenoise devices lists them)",
             )
-        muted = _muted(wanted)
     except DeviceError:
         return Check(name, "skip", _NOT_ASKED)
-    details = {"name": found.name, "description": found.description, "muted": muted}
-    choose = "pactl list short sources; pactl set-default-source NAME"
+    details = {
+        "name": found.name,
+        "description": found.description,
+        "muted": found.muted,
+    }
+    choose = (
+        "choose another in the system's sound settings, or type: streamdenoise live "
+        "--input NAME (streamdenoise devices lists them)"
+    )
     if is_ours(found):
         said = f"'{found.known_as}' is our own virtual microphone"
         return Check(name, "warn", f"{said}, which hears itself", choose, details)
-    if muted:
+    if found.muted:
         fix = "pactl set-source-mute @DEFAULT_SOURCE@ 0"
         return Check(name, "warn", f"'{found.known_as}' is muted", fix, details)
     if found.is_monitor:
         said = f"'{found.known_as}' is what a loudspeaker plays, no microphone"
         return Check(name, "warn", said, choose, details)
     return Check(name, "ok", found.known_as, details=details)
-
-
-def _muted(source: str) -> bool | None:
-    """Whether a source is muted; None where the server cannot tell."""
-    from ..virtual import pactl
-
-    try:
-        return "yes" in pactl.run("get-source-mute", source)
-    except pactl.RefusedError:  # before PulseAudio 15
-        return None
 
 
 def devices(kind: Kind, wanted: str | int | None = None) -> Check:

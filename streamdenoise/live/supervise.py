@@ -200,7 +200,8 @@ class Supervisor:
     @property
     def pair(self) -> str:
         """Both devices, for a sentence."""
-        return " or ".join(dict.fromkeys((self.source.label, self.sink.label)))
+        ends = self.source.real("input"), self.sink.real("output")
+        return " or ".join(dict.fromkeys(end.label for end in ends))
 
     def start(self) -> None:
         """Start the devices that were opened.

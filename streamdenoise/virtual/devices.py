@@ -11,13 +11,13 @@ from types import TracebackType
 from typing import Final
 
 from ..live.devices import Device
-from . import DEFAULT_NAME, pactl, route
+from . import DEFAULT_NAME, route, soundserver
 from .events import DeviceEvents
 from .incoming import Incoming
 from .mic import VirtualMic
-from .pactl import NoServerError, RefusedError
 from .places import Places
 from .route import SINK_VARIABLE, SOURCE_VARIABLE
+from .soundserver import NoServerError, RefusedError
 
 __all__ = ["VirtualDevices"]
 
@@ -213,12 +213,12 @@ class VirtualDevices:
         self._stack.close()
 
 
-def _named(variable: str, kind: pactl.Kind) -> str | None:
+def _named(variable: str, kind: soundserver.Kind) -> str | None:
     """Return the name of the device that the environment asks for, if it does."""
     wish = os.environ.get(variable, "")
     if wish.isdecimal():  # the server takes numbers, too
         with contextlib.suppress(NoServerError):
-            there = {str(e.index): e.name for e in pactl.entries(kind)}
+            there = {str(e.index): e.name for e in soundserver.entries(kind)}
             return there.get(wish)
     # Its own words for the default ones begin with @.
     return None if not wish or wish.startswith("@") else wish

@@ -11,13 +11,14 @@ from __future__ import annotations
 import contextlib
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from ..errors import DeviceError
-from . import pactl
+from . import soundserver
 from .owner import Owner
-from .pactl import Entry
+from .soundserver import Entry
 
 __all__ = [
     "KEPT",
@@ -27,6 +28,7 @@ __all__ = [
     "keep_defaults",
     "make",
     "make_loudspeaker",
+    "microphone_name",
     "remove_stale",
     "slug_of",
     "taken",
@@ -116,7 +118,7 @@ class Found:
         """Take both halves off the server."""
         for half in (self.source, self.sink):
             if half is not None and half.module is not None:
-                pactl.unload_module(half.module)
+                soundserver.unload_module(half.module)
 
 
 def find_all() -> list[Found]:
@@ -127,10 +129,10 @@ def find_all() -> list[Found]:
     DeviceError
         If no sound server answers.
     """
-    sinks = {e.properties[_MARK]: e for e in pactl.entries("sinks") if is_ours(e)}
+    sinks = {e.properties[_MARK]: e for e in soundserver.entries("sinks") if is_ours(e)}
     sources = {
         e.properties[_MARK]: e
-        for e in pactl.entries("sources")
+        for e in soundserver.entries("sources")
         if is_ours(e) and not e.is_monitor
     }
     recording = _users("source-outputs") if sources else {}
@@ -146,10 +148,10 @@ def find_all() -> list[Found]:
     return found
 
 
-def _users(kind: pactl.Kind) -> dict[int | None, list[str]]:
+def _users(kind: soundserver.Kind) -> dict[int | None, list[str]]:
     """Names of the programs that have streams, by the sink or source."""
     users: dict[int | None, list[str]] = {}
-    for stream in pactl.entries(kind):
+    for stream in soundserver.entries(kind):
         name = stream.properties.get("application.name", "a program")
         users.setdefault(stream.attached, []).append(name)
     return users
@@ -158,6 +160,21 @@ def _users(kind: pactl.Kind) -> dict[int | None, list[str]]:
 def is_ours(entry: Entry) -> bool:
     """Say whether a sink or source is part of one of ours."""
     return bool(entry.properties.get(_MARK))
+
+
+def microphone_name(sink: Entry, sources: Sequence[Entry]) -> str:
+    """Return what people call the microphone that a sink of ours feeds; else nothing.
+
+    Parameters
+    ----------
+    sink
+        Any.
+    sources
+        All that the server has.
+    """
+    mark = sink.properties.get(_MARK)
+    fed = (e for e in sources if mark and not e.is_monitor)
+    return next((e.known_as for e in fed if e.properties.get(_MARK) == mark), "")
 
 
 def remove_stale() -> list[str]:
@@ -174,17 +191,17 @@ def remove_stale() -> list[str]:
     return [found.name for found in stale]
 
 
-def keep_defaults(before: pactl.Server, made: Found) -> None:
+def keep_defaults(before: soundserver.Server, made: Found) -> None:
     """Undo it where a server made the new devices its defaults."""
     assert made.sink is not None
-    after = pactl.server()
-    sinks = {entry.name for entry in pactl.entries("sinks")}
-    sources = {e.name for e in pactl.entries("sources") if not e.is_monitor}
+    after = soundserver.server()
+    sinks = {entry.name for entry in soundserver.entries("sinks")}
+    sources = {e.name for e in soundserver.entries("sources") if not e.is_monitor}
     if after.default_sink == made.sink.name and before.default_sink in sinks:
-        pactl.run("set-default-sink", before.default_sink)
+        soundserver.set_default("sinks", before.default_sink)
     ours = {f"{made.sink.name}.monitor", made.source.name if made.source else ""}
     if after.default_source in ours and before.default_source in sources:
-        pactl.run("set-default-source", before.default_source)
+        soundserver.set_default("sources", before.default_source)
 
 
 def taken(found: Found) -> DeviceError:
@@ -228,26 +245,26 @@ def make(name: str, description: str, rate: int, owner: str) -> Found:
                 f"rate={rate}",
                 "format=float32le",
                 *shape,
-                f"sink_properties={pactl.quoted(labels)}",
+                f"sink_properties={soundserver.quoted(labels)}",
             )
         )
         # Monitors are hidden from people, a "sound" device is shown as a microphone.
         labels |= {"device.description": description, "device.class": "sound"}
         loaded.append(
-            pactl.load_module(
+            soundserver.load_module(
                 "module-remap-source",
                 f"source_name={source}",
                 f"master={sink}.monitor",
                 *shape,
                 "remix=no",
-                f"source_properties={pactl.quoted(labels)}",
+                f"source_properties={soundserver.quoted(labels)}",
             )
         )
         return _appeared(name)
     except BaseException:
         for number in reversed(loaded):
             with contextlib.suppress(DeviceError):
-                pactl.unload_module(number)
+                soundserver.unload_module(number)
         raise
 
 
@@ -260,13 +277,14 @@ def make_loudspeaker(name: str, description: str, rate: int, owner: str) -> Foun
         "format=float32le",
         "channels=2",
         "channel_map=front-left,front-right",
-        "sink_properties=" + pactl.quoted({**marks, "device.description": description}),
+        "sink_properties="
+        + soundserver.quoted({**marks, "device.description": description}),
     )
     try:
         return _appeared(name)
     except BaseException:
         with contextlib.suppress(DeviceError):
-            pactl.unload_module(number)
+            soundserver.unload_module(number)
         raise
 
 
@@ -274,9 +292,9 @@ def _null_sink(*arguments: str) -> int:
     # An idle null sink runs two seconds ahead, and what is then played into it is lost
     # as long. One that never rewinds keeps to 50 ms; PulseAudio before 15 has none.
     try:
-        return pactl.load_module("module-null-sink", "norewinds=1", *arguments)
-    except pactl.RefusedError:
-        return pactl.load_module("module-null-sink", *arguments)
+        return soundserver.load_module("module-null-sink", "norewinds=1", *arguments)
+    except soundserver.RefusedError:
+        return soundserver.load_module("module-null-sink", *arguments)
 
 
 def _appeared(name: str) -> Found:
@@ -289,6 +307,7 @@ def _appeared(name: str) -> Found:
         if time.monotonic() > until:
             raise DeviceError(
                 f"the sound server took the virtual device '{name}' but does not list "
-                "it; see: pactl list short sinks; pactl list short sources"
+                "it; start the server again with: systemctl --user restart "
+                "pipewire-pulse (or: pulseaudio -k)"
             )
         time.sleep(0.05)

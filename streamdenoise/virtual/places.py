@@ -4,37 +4,52 @@ When a device is unplugged, PipeWire puts the streams on another one and tells n
 Sound from a microphone that nobody chose may be none of the call's business, and the
 monitor of what is played would howl. So a live whose named device has gone waits for
 it, as it does where the server ends the stream; one that names none goes along, and
-says where to.
+says where to. A stream that leaves a device which is still there was moved by a person,
+who is obeyed while the device that it was moved to is there.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
-from . import pactl
-from .pactl import Entry
+from . import soundserver
+from .absence import Stay
 from .route import bring
+from .soundserver import Entry
 
 __all__ = ["Places"]
 
 Warn = Callable[[str], None]
 
-_SINK: Final[tuple[pactl.Kind, pactl.Streams]] = ("sinks", "sink-inputs")
-_SOURCE: Final[tuple[pactl.Kind, pactl.Streams]] = ("sources", "source-outputs")
+_SINK: Final[tuple[soundserver.Kind, soundserver.Streams]] = ("sinks", "sink-inputs")
+_SOURCE: Final[tuple[soundserver.Kind, soundserver.Streams]] = (
+    "sources",
+    "source-outputs",
+)
 
 
 @dataclass
 class _End:
-    """One direction: what it is called, asked for, said to be at, and was at last."""
+    """One direction: what it is called, asked for, said to be at, and was at last.
+
+    Attributes
+    ----------
+    moved
+        Where a person has moved its stream to, from the device that was asked for.
+    stay
+        How long its stream has been where it should be.
+    """
 
     what: str
-    kinds: tuple[pactl.Kind, pactl.Streams]
+    kinds: tuple[soundserver.Kind, soundserver.Streams]
     wish: str | None
     said: str = ""
     last: Entry | None = None
+    moved: Entry | None = None
+    stay: Stay = field(default_factory=Stay)
 
     @property
     def before(self) -> str:
@@ -106,25 +121,54 @@ class Places:
 
     def _settled(self, end: _End, warn: Warn) -> bool:
         """See to one direction; return whether it has a device."""
-        devices = {entry.index: entry for entry in pactl.entries(end.kinds[0])}
-        streams = pactl.streams_of(end.kinds[1], os.getpid())
-        now = next(
-            (devices[s.attached] for s in streams if s.attached in devices), None
-        )
-        if end.wish is not None:
-            wished = next((e for e in devices.values() if e.name == end.wish), None)
-            if wished is None:
-                self._wait(f"{end.what} '{end.shown}' went away")
-                return False
-            end.last = wished
-            if now is not None and now.name != end.wish:
-                bring(*((end.wish, None) if end is self._sink else (None, end.wish)))
+        devices = {entry.index: entry for entry in soundserver.entries(end.kinds[0])}
+        streams = soundserver.streams_of(end.kinds[1], os.getpid())
+        stream = next((s for s in streams if s.attached in devices), None)
+        now = None if stream is None else devices[stream.attached or 0]
+        if end.wish is None:
+            if now is not None:
+                if end.before not in ("", now.name):
+                    warn(f"{end.what} is '{now.known_as}' now")
+                end.last = now
             return True
-        if now is not None:
-            if end.before not in ("", now.name):
-                warn(f"{end.what} is '{now.known_as}' now")
-            end.last = now
+        goal = self._goal(end, devices, warn)
+        if goal is None:
+            self._wait(f"{end.what} '{end.shown}' went away")
+            return False
+        end.last = goal
+        if stream is None or now is None:
+            return True
+        if now.index == goal.index:
+            end.stay.note(stream.index, now.index)
+        elif end.stay.lasted(stream.index, goal.index):
+            self._obey(end, now, warn)
+        else:
+            bring(*((goal.name, None) if end is self._sink else (None, goal.name)))
         return True
+
+    def _goal(
+        self, end: _End, devices: Mapping[int, Entry], warn: Warn
+    ) -> Entry | None:
+        """Return the device of a direction for which one was asked, if it is there."""
+        wished = next((e for e in devices.values() if e.name == end.wish), None)
+        if end.moved is not None and end.moved.index not in devices:
+            end.moved = None
+            if wished is not None:
+                warn(f"{end.what} is '{wished.known_as}' again")
+        return end.moved or wished
+
+    def _obey(self, end: _End, now: Entry, warn: Warn) -> None:
+        """Note that a person has moved a stream, and say what that means."""
+        end.last = now
+        if now.name == end.wish:
+            end.moved = None
+            warn(f"{end.what} is '{now.known_as}' again")
+            return
+        end.moved = now
+        warn(
+            f"{end.what} is '{now.known_as}' now, as its stream was moved there by "
+            "hand; it stays there while that is connected"
+        )
 
     def _beware(self) -> None:
         """Wait where the server lets us hear what we play, which nobody asked for."""
@@ -144,9 +188,9 @@ class Places:
     def _missing(self) -> bool:
         """Whether something that was asked for is not there, or no microphone is."""
         for end in self._ends:
-            names = {entry.name for entry in pactl.entries(end.kinds[0])}
+            names = {entry.name for entry in soundserver.entries(end.kinds[0])}
             if end.wish is not None and end.wish not in names:
                 return True
         if self._source.wish is not None or self._sink.last is None:
             return False
-        return pactl.server().default_source == self._sink.last.monitor
+        return soundserver.server().default_source == self._sink.last.monitor

@@ -57,14 +57,14 @@ class NoPortAudio(ModuleType):
 def server_alone() -> NoPortAudio | None:
     """Return what stands in for sounddevice, if a sound server answers."""
     from ...errors import DeviceError
-    from ...virtual import pactl
+    from ...virtual import soundserver
     from .way import can_go_native
 
     sound = NoPortAudio()
     if not can_go_native(sound):
         return None
     try:
-        pactl.server()
+        soundserver.server()
     except DeviceError:
         return None
     return sound
