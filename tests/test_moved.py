@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from streamdenoise.control.client import request
 from streamdenoise.virtual.absence import SETTLED_SECONDS
 from streamdenoise.virtual.route import bring
 from tests.pulse import PulseServer, pactl, wait_for
@@ -88,6 +89,8 @@ def test_a_virtual_microphone_is_not_left_without_sound(
         assert wait_for(lambda: session.places()[0] == mic), session.said
         assert session.says("-> Denoised microphone ("), session.said
         time.sleep(SETTLED_SECONDS + 3.0)
+        status = request(["status"], pid=session.process.pid)["status"]
+        assert status["output"] == "Denoised microphone"
 
         def moved() -> bool:
             bring("ear", process=session.process.pid)

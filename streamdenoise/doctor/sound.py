@@ -152,7 +152,8 @@ def devices(kind: Kind, wanted: str | int | None = None) -> Check:
             details,
         )
     shown = ", ".join(f"{rate / 1000:g}" for rate in rates)
-    return Check(kind, "ok", f"{device.label}, {shown} kHz", details=details)
+    label = device.real(kind).label  # what a default leads to
+    return Check(kind, "ok", f"{label}, {shown} kHz", details=details)
 
 
 def _brief(device: Device) -> str:

@@ -10,7 +10,7 @@ from functools import partial
 from types import TracebackType
 from typing import Final
 
-from ..live.devices import Device
+from ..live.devices import Device, Kind
 from . import DEFAULT_NAME, route, soundserver
 from .events import DeviceEvents
 from .incoming import Incoming
@@ -81,6 +81,7 @@ class VirtualDevices:
         sink: Device,
         hold: Callable[[str], None],
         moves: Callable[[], int] = int,
+        place: Callable[[Kind, str], None] = lambda kind, name: None,
     ) -> None:
         """Look after the streams of a live, where a sound server may move them.
 
@@ -92,6 +93,8 @@ class VirtualDevices:
             See `Places`.
         moves
             Tells how often a server has moved its streams, as a person may bid it.
+        place
+            See `Places`.
         """
         if not any(d.is_server or d.host_api == "PulseAudio" for d in (source, sink)):
             return
@@ -100,7 +103,9 @@ class VirtualDevices:
             return  # which is looked after there
         wished = _named(SINK_VARIABLE, "sinks"), _named(SOURCE_VARIABLE, "sources")
         said = sink.real("output").server_name, source.real("input").server_name
-        self._places = Places(*wished, hold, microphone_only=mic is not None, said=said)
+        self._places = Places(
+            *wished, hold, microphone_only=mic is not None, place=place, said=said
+        )
         self._moves = moves
         self._watch()
 

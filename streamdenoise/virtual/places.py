@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from ..live.devices import Kind
 from . import soundserver
 from .absence import Stay
 from .route import bring
@@ -43,6 +44,7 @@ class _End:
         How long its stream has been where it should be.
     """
 
+    kind: Kind
     what: str
     kinds: tuple[soundserver.Kind, soundserver.Streams]
     wish: str | None
@@ -74,6 +76,9 @@ class Places:
         text when they need not any more.
     microphone_only
         Whether somebody else looks after what is played.
+    place
+        Called with a direction and what people call the device that it has, whenever
+        that was looked at.
     said
         Names of the sink and the source that a person was told of: a server may put a
         stream where one of its name was moved to the last time. Empty: of none.
@@ -86,10 +91,12 @@ class Places:
         hold: Callable[[str], None],
         *,
         microphone_only: bool = False,
+        place: Callable[[Kind, str], None] = lambda kind, name: None,
         said: tuple[str, str] = ("", ""),
     ) -> None:
-        self._source = _End("the microphone", _SOURCE, source, said[1])
-        self._sink = _End("the loudspeaker", _SINK, sink, said[0])
+        self._source = _End("input", "the microphone", _SOURCE, source, said[1])
+        self._sink = _End("output", "the loudspeaker", _SINK, sink, said[0])
+        self._place = place
         self._ends = [self._source] + ([] if microphone_only else [self._sink])
         self._hold = hold
         self._held = False
@@ -105,6 +112,8 @@ class Places:
         for end in self._ends:
             if not self._settled(end, warn):
                 return
+            if end.last is not None:
+                self._place(end.kind, end.last.known_as)
         self._beware()
 
     def waiting(self) -> None:
