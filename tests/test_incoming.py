@@ -25,9 +25,10 @@ from streamdenoise.errors import DeviceError, StreamDenoiseError
 from streamdenoise.virtual import soundserver
 from streamdenoise.virtual.absence import GONE_SECONDS, Absence
 from streamdenoise.virtual.asking import Asking
+from streamdenoise.virtual.found import find_all
 from streamdenoise.virtual.incoming import Incoming
 from streamdenoise.virtual.owner import Owner
-from streamdenoise.virtual.parts import find_all, make_loudspeaker
+from streamdenoise.virtual.parts import make_loudspeaker
 from streamdenoise.virtual.second import WAITING, SecondLive
 from tests.alike import share_heard
 from tests.pulse import PulseServer, pactl, pulse, wait_for

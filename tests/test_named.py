@@ -18,8 +18,8 @@ from streamdenoise.errors import ModelError
 from streamdenoise.live.devices import Device, find_device, list_devices
 from streamdenoise.live.session import LiveOptions, LiveSession
 from streamdenoise.virtual import soundserver
+from streamdenoise.virtual.found import find_all
 from streamdenoise.virtual.named import Chosen
-from streamdenoise.virtual.parts import find_all
 from tests.pulse import PulseServer, list_anew, pactl, pulse, wait_for
 
 __all__ = ["pulse"]

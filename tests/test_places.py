@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from streamdenoise.virtual import soundserver
+from streamdenoise.virtual.absence import SETTLED_SECONDS
 from tests.pulse import PulseServer, pactl, wait_for
 from tests.servers import either, pipewire, pulse
 from tests.test_virtualmic import ROOT
@@ -108,6 +109,11 @@ def test_a_named_device_that_is_unplugged_is_waited_for(
                 plug(either, "head")
                 assert session.says("sound is back", times), session.said
                 assert session.settles(names["sink"], names["source"]), session.said
+            time.sleep(SETTLED_SECONDS)
+            plug(either, "more")  # at which PipeWire may move what hears a monitor
+            time.sleep(3.0)
+            unplug(either, "more")
+            assert "by hand" not in session.said
     finally:
         unplug(either, "head")
 

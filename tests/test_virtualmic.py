@@ -23,9 +23,10 @@ from streamdenoise.cli.virtual_mic import virtual_mic
 from streamdenoise.errors import DeviceError
 from streamdenoise.virtual import soundserver
 from streamdenoise.virtual.absence import GONE_SECONDS
+from streamdenoise.virtual.found import find_all, remove_stale
 from streamdenoise.virtual.mic import VirtualMic
 from streamdenoise.virtual.owner import Owner
-from streamdenoise.virtual.parts import find_all, make, remove_stale, slug_of
+from streamdenoise.virtual.parts import make, slug_of
 from streamdenoise.virtual.recipes import PLATFORMS, recipe
 from tests.pulse import (
     PulseServer,

@@ -13,8 +13,8 @@ import pytest
 import soundfile
 
 from streamdenoise.virtual import soundserver
+from streamdenoise.virtual.found import find_all
 from streamdenoise.virtual.mic import VirtualMic
-from streamdenoise.virtual.parts import find_all
 from tests.alike import share_heard
 from tests.pipewire import PipeWireServer, pipewire
 from tests.test_live_pulse import recording

@@ -12,7 +12,7 @@ from .check import Check, State
 
 if TYPE_CHECKING:
     from ..live.devices import Device, Kind
-    from ..virtual.parts import Found
+    from ..virtual.found import Found
 
 __all__ = ["default_source", "devices", "left_overs", "server"]
 
@@ -25,12 +25,23 @@ def server(cards: Path = _CARDS) -> Check:
     """Look for PulseAudio or PipeWire, or ALSA alone."""
     from ..live.pulse.way import reached_by
     from ..virtual import soundserver
+    from ..virtual.asking import NoLibraryError
 
     name = "sound server"
     if sys.platform in _NATIVE:
         return Check(name, "ok", _NATIVE[sys.platform])
     try:
         found = soundserver.server()
+    except NoLibraryError as error:
+        # No sign that none runs: PortAudio may reach it without that.
+        return Check(
+            name,
+            "warn",
+            "cannot be asked without its library libpulse: live may work, virtual-mic "
+            "does not",
+            str(error).rpartition("; type: ")[2],
+            {"kind": "unknown"},
+        )
     except DeviceError as error:
         if _has_card(cards):
             return Check(
@@ -64,7 +75,7 @@ def _has_card(cards: Path) -> bool:
 def default_source() -> Check:
     """See whether the default microphone of the server is one, and is open."""
     from ..virtual import soundserver
-    from ..virtual.parts import is_ours
+    from ..virtual.found import is_ours
 
     name = "default microphone"
     try:
@@ -162,7 +173,7 @@ def _brief(device: Device) -> str:
 
 def left_overs() -> Check:
     """Look for virtual microphones whose process is gone, or that are half there."""
-    from ..virtual.parts import find_all
+    from ..virtual.found import find_all
 
     name = "virtual microphones"
     try:

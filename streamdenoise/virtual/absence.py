@@ -17,9 +17,9 @@ A sound server that has just begun gets its devices one after the other.
 """
 
 SETTLED_SECONDS: Final = 3.0
-"""Time after which no server moves a stream from a device that is there.
+"""Time after which a stream is where a server wants it.
 
-PipeWire does at the beginning, where it remembers another device for it.
+PipeWire moves it at the beginning, where it remembers another device for it.
 """
 
 

@@ -18,7 +18,13 @@ from ..errors import DeviceError
 from ..live.portaudio import quiet_stderr
 from ..live.pulse import libpulse as pa
 
-__all__ = ["Asking", "NoServerError", "RefusedError", "library_or_error"]
+__all__ = [
+    "Asking",
+    "NoLibraryError",
+    "NoServerError",
+    "RefusedError",
+    "library_or_error",
+]
 
 ANSWER_SECONDS: Final = 10.0
 """How long a server has for each answer."""
@@ -37,6 +43,10 @@ class NoServerError(DeviceError):
     """No sound server answers, or there is no library to ask it with."""
 
 
+class NoLibraryError(NoServerError):
+    """There is nothing to ask a sound server with."""
+
+
 class RefusedError(DeviceError):
     """The sound server does not do what it was told."""
 
@@ -46,7 +56,7 @@ def library_or_error() -> Any:
 
     Raises
     ------
-    NoServerError
+    NoLibraryError
         If it is not there; says what to install.
     """
     try:
@@ -54,11 +64,11 @@ def library_or_error() -> Any:
     except (OSError, AttributeError):
         pass
     if sys.platform in ("darwin", "win32"):
-        raise NoServerError(
+        raise NoLibraryError(
             "PulseAudio and PipeWire are sound servers of Linux; for what to do here, "
             "type: streamdenoise virtual-mic recipe"
         )
-    raise NoServerError(
+    raise NoLibraryError(
         "a sound server is reached through its client library libpulse, which is not "
         "installed, or not for this Python; type: sudo apt install libpulse0 (Fedora: "
         "sudo dnf install pulseaudio-libs, Arch: sudo pacman -S libpulse)"

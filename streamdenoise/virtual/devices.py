@@ -168,6 +168,8 @@ class VirtualDevices:
         if self.incoming is not None:
             self.incoming.check(self._warn)
         if self._events is not None and self._events.seen():
+            if self._places is not None:
+                self._places.changed()
             self._look()
         moved, self._moved = self._moved, self._moves()
         if moved != self._moved:

@@ -18,18 +18,10 @@ from ..errors import DeviceError
 from ..live.devices import list_devices
 from . import DEFAULT_NAME, soundserver
 from .absence import Absence
+from .found import Found, find_all, is_ours, remove_stale, taken
 from .mic import RATE
 from .owner import Owner
-from .parts import (
-    Found,
-    find_all,
-    is_ours,
-    keep_defaults,
-    make_loudspeaker,
-    remove_stale,
-    slug_of,
-    taken,
-)
+from .parts import keep_defaults, make_loudspeaker, slug_of
 from .route import SINK_VARIABLE, SOURCE_VARIABLE, bring, door
 from .second import WAITING, SecondLive
 

@@ -23,18 +23,9 @@ from ..errors import DeviceError
 from ..live.devices import list_devices
 from . import DEFAULT_NAME, soundserver
 from .absence import Absence
+from .found import Found, find_all, is_ours, remove_stale, taken
 from .owner import Owner
-from .parts import (
-    KEPT,
-    Found,
-    find_all,
-    is_ours,
-    keep_defaults,
-    make,
-    remove_stale,
-    slug_of,
-    taken,
-)
+from .parts import KEPT, keep_defaults, make, slug_of
 from .route import SINK_VARIABLE, SOURCE_VARIABLE, Fed, Variables, bring, door
 from .soundserver import Entry
 
@@ -207,8 +198,8 @@ class VirtualMic(Closing):
         self.restore(warn)
         if self._fed.mend():
             warn(
-                f"what is denoised was moved away from '{self.description}' by hand; "
-                "it is back, as a call hears nothing otherwise"
+                f"what is denoised was moved away from '{self.description}'; it is "
+                "back, as a call hears nothing otherwise"
             )
         self._mend_input(warn)
 

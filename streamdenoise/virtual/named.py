@@ -16,7 +16,7 @@ from ..live.devices import COMMON_RATES, Device, Form, Kind, find_device, list_d
 from ..live.pulse.libpulse import MOST_CHANNELS
 from ..names import shown
 from . import soundserver
-from .parts import is_ours, microphone_name
+from .found import is_ours, microphone_name
 from .route import VARIABLES, Variables, door
 
 __all__ = ["Chosen", "with_served"]

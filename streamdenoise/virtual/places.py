@@ -4,13 +4,14 @@ When a device is unplugged, PipeWire puts the streams on another one and tells n
 Sound from a microphone that nobody chose may be none of the call's business, and the
 monitor of what is played would howl. So a live whose named device has gone waits for
 it, as it does where the server ends the stream; one that names none goes along, and
-says where to. A stream that leaves a device which is still there was moved by a person,
-who is obeyed while the device that it was moved to is there.
+says where to. A stream that leaves a device while none comes or goes was moved by a
+person, who is obeyed while the device that it was moved to is there.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -22,6 +23,12 @@ from .route import bring
 from .soundserver import Entry
 
 __all__ = ["Places"]
+
+UNREST_SECONDS: Final = 5.0
+"""Time for which a server may move streams because a device has come or gone."""
+
+NEWS_SECONDS: Final = 0.5
+"""Time in which one hears of a device that has come or gone, at the latest."""
 
 Warn = Callable[[str], None]
 
@@ -42,6 +49,8 @@ class _End:
         Where a person has moved its stream to, from the device that was asked for.
     stay
         How long its stream has been where it should be.
+    strayed
+        When it was first seen elsewhere; 0 if it is not.
     """
 
     kind: Kind
@@ -52,6 +61,7 @@ class _End:
     last: Entry | None = None
     moved: Entry | None = None
     stay: Stay = field(default_factory=Stay)
+    strayed: float = 0.0
 
     @property
     def before(self) -> str:
@@ -100,6 +110,11 @@ class Places:
         self._ends = [self._source] + ([] if microphone_only else [self._sink])
         self._hold = hold
         self._held = False
+        self._changed = 0.0
+
+    def changed(self) -> None:
+        """Note that devices have come or gone, when servers move streams at will."""
+        self._changed = time.monotonic()
 
     def look(self, warn: Warn) -> None:
         """Bring streams back, wait for a device that has gone, or say where they are.
@@ -149,11 +164,25 @@ class Places:
             return True
         if now.index == goal.index:
             end.stay.note(stream.index, now.index)
-        elif end.stay.lasted(stream.index, goal.index):
+            end.strayed = 0.0
+        elif not end.stay.lasted(stream.index, goal.index):
+            self._bring_back(end, goal)
+        elif time.monotonic() - self._changed < UNREST_SECONDS:
+            self._bring_back(end, goal)
+            end.stay = Stay()  # it is said once
+            warn(
+                f"the sound server had moved {end.what} to '{now.known_as}'; it is "
+                f"'{goal.known_as}' again"
+            )
+        elif not end.strayed:  # the news that a device has come may be on its way
+            end.strayed = time.monotonic()
+        elif time.monotonic() - end.strayed > NEWS_SECONDS:
             self._obey(end, now, warn)
-        else:
-            bring(*((goal.name, None) if end is self._sink else (None, goal.name)))
         return True
+
+    def _bring_back(self, end: _End, goal: Entry) -> None:
+        bring(*((goal.name, None) if end is self._sink else (None, goal.name)))
+        end.strayed = 0.0
 
     def _goal(
         self, end: _End, devices: Mapping[int, Entry], warn: Warn
@@ -168,7 +197,7 @@ class Places:
 
     def _obey(self, end: _End, now: Entry, warn: Warn) -> None:
         """Note that a person has moved a stream, and say what that means."""
-        end.last = now
+        end.last, end.strayed = now, 0.0
         if now.name == end.wish:
             end.moved = None
             warn(f"{end.what} is '{now.known_as}' again")

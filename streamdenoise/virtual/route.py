@@ -115,7 +115,7 @@ class Fed:
         self._stay = Stay()
 
     def mend(self) -> bool:
-        """Bring the stream there; return whether a person had moved it away.
+        """Bring the stream there; return whether it had been there for long.
 
         Raises
         ------
