@@ -344,7 +344,7 @@ def test_looking_for_the_library_leaves_nothing_behind(library: Any) -> None:
 
 @pytest.mark.parametrize(
     ("latency", "fragment", "queue"),
-    [("low", 192, 960), (0.001, 192, 768), (0.02, 480, 960), (0.1, 2400, 4800)],
+    [("low", 384, 1152), (0.001, 192, 768), (0.02, 384, 960), (0.1, 2304, 4800)],
 )
 def test_what_is_asked_of_the_server(
     latency: float | str, fragment: int, queue: int
@@ -355,20 +355,17 @@ def test_what_is_asked_of_the_server(
 
 
 def test_the_bridge_holds_what_an_input_hands_over_at_once() -> None:
-    """Up to half a hop nothing beyond a hop; then whole blocks of the output."""
-    wanted = {192: 384, 193: 768, 480: 768, 2400: 384 * 7}
+    """Hop by hop a hop is held; of what comes at once, all but a block more."""
+    wanted = {384: 384, 576: 768, 1152: 384 * 3, 2304: 384 * 6}
     for burst, target in wanted.items():
-        assert make_bridge(burst / RATE, RATE, 384, 1, burst=burst).target == target
+        assert make_bridge(0.02, RATE, 384, 1, burst=burst).target == target
+    assert make_bridge(0.02, RATE, 384, 1, block=192, burst=384).target == 384
 
 
 def test_only_short_latencies_are_fed_by_half_hops() -> None:
     """So that long ones cost no more calls than they must."""
-    assert [is_short(each) for each in ("low", "high", 0.01, 0.02)] == [
-        True,
-        False,
-        True,
-        False,
-    ]
+    asked = ("low", "high", 0.01, 0.02)
+    assert [is_short(each) for each in asked] == [False, False, True, False]
 
 
 def some(**more: Any) -> Device:

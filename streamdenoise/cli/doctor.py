@@ -17,6 +17,7 @@ from .common import (
     warn,
     write,
 )
+from .latency import LatencyType
 
 if TYPE_CHECKING:
     from ..doctor import Check
@@ -50,9 +51,11 @@ __all__ = ["doctor"]
 )
 @click.option(
     "--latency",
-    type=click.FloatRange(0.0, 5.0, min_open=True),
+    type=LatencyType("low", "high"),
+    default="low",
+    show_default=True,
     metavar="SECONDS",
-    help="For --loop: buffer asked of each device.  [default: the lowest]",
+    help="For --loop: buffer asked of each device; seconds, low, or high.",
 )
 @model_option
 @click.option(
@@ -66,7 +69,7 @@ def doctor(
     loop: bool,
     source: str | None,
     sink: str | None,
-    latency: float | None,
+    latency: float | str,
     model: str | None,
     profile: str | None,
     as_json: bool,
@@ -90,7 +93,7 @@ def doctor(
 
     options = LiveOptions(
         **_configured({"input": source, "output": sink, "model": model}, profile),
-        latency="low" if latency is None else latency,
+        latency=latency,
     )
     checks = []
     with quiet_stderr():

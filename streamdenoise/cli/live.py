@@ -24,6 +24,7 @@ from .common import (
     settings_from,
     settings_options,
 )
+from .latency import LatencyType
 from .stopping import Stopping
 
 if TYPE_CHECKING:
@@ -35,37 +36,6 @@ _HANGS = (
     ": the sound server, or the driver of a device, does not answer; if it goes on, "
     "start the sound server anew, or pull the device out and plug it in again"
 )
-
-
-class _LatencyType(click.ParamType):  # type: ignore[type-arg,unused-ignore]
-    """Seconds, or a word."""
-
-    name = "latency"
-    _words = ("auto", "low", "high")
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float | str:
-        """Return seconds as a number, or one of the words."""
-        if value in self._words:
-            return str(value)
-        try:
-            seconds = float(value)
-        except ValueError:
-            seconds = -1.0
-        if not 0.0 < seconds <= 5.0:
-            self.fail(
-                "give seconds such as 0.05 (up to 5), auto, low, or high", param, ctx
-            )
-        return seconds
-
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[Any]:
-        """Offer the words."""
-        from click.shell_completion import CompletionItem
-
-        return [CompletionItem(w) for w in self._words if w.startswith(incomplete)]
 
 
 def _positive(
@@ -119,7 +89,7 @@ def _name(ctx: click.Context, param: click.Parameter, value: str | None) -> str 
 )
 @click.option(
     "--latency",
-    type=_LatencyType(),
+    type=LatencyType("auto", "low", "high"),
     default="auto",
     show_default=True,
     metavar="SECONDS",

@@ -43,6 +43,9 @@ CALM_SECONDS: Final = 300.0
 """After so long without an underrun less is held again, by as much as one underrun
 added. Where that was too early, the next time is after twice as long."""
 
+START_SLACK_SECONDS: Final = 0.001
+"""How far the lowest fill may lie above the target until it has settled."""
+
 QUIET: Final = 0.1
 """A place with this share of the usual power is quiet."""
 
@@ -274,7 +277,10 @@ class Bridge:
         if left > self.limit:
             self._owe(left - self.target)
         elif self._watched >= (self.window if self._settled else self.window // 4):
-            if self._lowest > self.target + self.slack:
+            # It starts in any phase of the input; what that held too much goes now.
+            begun = int(START_SLACK_SECONDS * self.rate)
+            slack = self.slack if self._settled else min(begun, self.slack)
+            if self._lowest > self.target + slack:
                 self._owe(self._lowest - self.target)
             elif self.grown:
                 self._shrink()

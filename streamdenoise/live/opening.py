@@ -27,7 +27,7 @@ PAIR_SECONDS = 0.048
 """Latency of a device from which on it hands over two hops at a time."""
 
 SHORT_SECONDS = 0.015
-"""Latency up to which a sound server is fed with half a hop at a time."""
+"""Latency below which a sound server is fed with half a hop at a time."""
 
 
 @dataclass
@@ -224,7 +224,9 @@ def _open(
     streams.opened = [first]
     channels, burst = core.denoiser.channels, None
     if goes_native(sd, source):
-        burst = math.ceil(first.latency * streams.rate)
+        # As much as the server collects, or as the callback is given.
+        got = round(first.latency * streams.rate)
+        burst = got + block - math.gcd(got, block)
     if goes_native(sd, sink) and block == hop and is_short(latency) and hop % 2 == 0:
         block = hop // 2
     core.connect(
@@ -257,9 +259,7 @@ def one_way(sd: Any, device: Device, kind: Kind, **wanted: Any) -> Any:
 
 def is_short(latency: float | str) -> bool:
     """Whether so little is asked for, in seconds or a word, that half a hop counts."""
-    return latency == "low" or (
-        not isinstance(latency, str) and latency < SHORT_SECONDS
-    )
+    return not isinstance(latency, str) and latency < SHORT_SECONDS
 
 
 def hops_at_once(latency: float | str) -> int:
@@ -302,20 +302,21 @@ def make_bridge(
     block
         What the output takes at once, in samples; by default a hop.
     burst
-        What the input hands over at once, in samples. By default a half of its
-        latency and half a hop, as sound servers do through PortAudio. What exceeds half
-        a hop must be held back, and a hop for good measure.
+        How much more at most has been pushed at one moment than at another, against a
+        steady flow, in samples. Half a buffer more than a hop by default, as sound
+        servers hand over through PortAudio.
     """
     block = hop if block is None else block
     buffered = math.ceil(latency_in * rate)
-    excess = buffered / 2 if burst is None else max(0.0, burst - hop / 2)
-    # While the input is silent, whole blocks are taken: at most so many.
-    target = hop + math.ceil(excess / block) * block
+    burst = hop + buffered // 2 if burst is None else burst
+    # While the input is silent, whole blocks are taken, and then a hop is still left,
+    # or a block if that is less.
+    margin = min(block, hop)
+    target = margin + math.ceil((burst - block) / block) * block
     limit = 2 * target + buffered + 4 * hop
     window = max(rate, 4 * buffered)
-    # Where it starts is known to what the server hands over at once, and the drift may
-    # move it a little from there.
-    slack = target - hop + math.ceil(2 * RANGE_SECONDS * rate)
+    # It may start again a block off that place, and the drift may move it from there.
+    slack = max(block, hop) + math.ceil(2 * RANGE_SECONDS * rate)
     most = SLICE_BLOCKS * hop
     return Bridge(
         target,

@@ -71,7 +71,7 @@ class MixConfig:
     room: float = 0.25
     clip: float = 0.03
     synthetic: float = 0.3
-    babble: float = 0.12
+    babble: float = 0.2
     distant: float = 0.06
     second: float = 0.25
     rumble: float = 0.35
@@ -259,14 +259,14 @@ class Mixer:
         """Draw one or several noises and shape them.
 
         Far voices come with a near one only: alone, they may be a user in an echoing
-        room, who must not be muted.
+        room, who must not be muted. A crowd is nobody in particular, and comes instead.
         """
         c, n = self.config, self.samples
         total = np.zeros(n, np.float32)
         kind = rng.random()
-        if kind < c.babble:
+        if kind < c.babble or (alone and kind < c.babble + c.distant):
             total += self._babble(rng)
-        elif kind < c.babble + c.distant and not alone:
+        elif kind < c.babble + c.distant:
             total += self._distant(rng)
         elif kind < c.babble + c.distant + c.synthetic:
             total += _unit(noises.synthetic(rng, n))
@@ -320,13 +320,19 @@ class Mixer:
         return _unit(out)
 
     def _babble(self, rng: Rng) -> Audio:
-        """Sum 4 to 30 speakers near and far, half of the time in a room."""
-        out = np.zeros(self.samples, np.float32)
-        for _ in range(round(4.0 * 7.5 ** rng.random())):
+        """Sum 4 to 30 speakers: all around, in one room, or at tables far away."""
+        tables = int(rng.integers(2, 5)) if rng.random() < 0.5 else 1
+        at_table = np.zeros((tables, self.samples), np.float32)
+        for i in range(round(4.0 * 7.5 ** rng.random())):
             voice = self._sentence(rng, self.samples)
-            out += _unit(voice) * 10.0 ** (rng.uniform(-15.0, 0.0) / 20.0)
-        if rng.random() < 0.5:
-            out = self._far(rng, out)
+            at_table[i % tables] += _unit(voice) * _gain(rng, -15.0, 0.0)
+        if tables == 1:
+            out = self._far(rng, at_table[0]) if rng.random() < 0.5 else at_table[0]
+            return _unit(out)
+        out = np.zeros(self.samples, np.float32)
+        for talk in at_table:
+            far = _unit(_convolved(talk, draw_room(rng, distant=True)))
+            out += far * _gain(rng, -12.0, 0.0)
         return _unit(out)
 
     def _distant(self, rng: Rng) -> Audio:
@@ -335,8 +341,13 @@ class Mixer:
         for _ in range(int(rng.integers(1, 4))):
             voice = self._sentence(rng, self.samples)
             far = _unit(_convolved(voice, draw_room(rng, distant=True)))
-            out += far * 10.0 ** (rng.uniform(-12.0, 0.0) / 20.0)
+            out += far * _gain(rng, -12.0, 0.0)
         return _unit(out)
+
+
+def _gain(rng: Rng, low: float, high: float) -> float:
+    """Draw a factor, uniform in dB."""
+    return float(10.0 ** (rng.uniform(low, high) / 20.0))
 
 
 def _convolved(sound: Audio, response: Audio) -> Audio:

@@ -22,9 +22,9 @@ from .told import Status, Times
 
 __all__ = ["InputStream", "OutputStream", "Sizes"]
 
-LOW_SECONDS: Final = (0.008, 0.020)
-"""Of input and output, where the shortest is wanted that is good for hours. With an
-output of 16 ms, the least there is, an idle machine was late once a minute."""
+LOW_SECONDS: Final = (0.016, 0.024)
+"""Of input and output, where the shortest is wanted that is good for hours: a hop at
+a time comes in, and three are queued. With two, an idle machine was late at times."""
 
 HIGH_SECONDS: Final = 0.1
 
@@ -50,8 +50,8 @@ class Sizes:
     Attributes
     ----------
     fragment
-        What an input is to hand over at once, in samples. A half of the latency: the
-        server collects as much again.
+        What an input is to hand over at once, in samples. A half of the latency, as the
+        server collects as much again; whole blocks, for less than that only wakes us.
     queue
         What an output is to keep in front of it, in samples; no less than two blocks,
         one that is played and one that is asked for.
@@ -63,7 +63,9 @@ class Sizes:
             into = out = latency
         elif latency == "low":
             into, out = LOW_SECONDS
-        self.fragment = max(math.ceil(into * rate) // 2, min(block, rate // 250))
+        half = math.ceil(into * rate) // 2
+        least = min(block, rate // 250)
+        self.fragment = half // block * block or max(half, least)
         self.queue = max(math.ceil(out * rate), 2 * block)
 
 
