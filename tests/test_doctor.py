@@ -163,13 +163,17 @@ def test_a_muted_microphone_is_told_of(
         monkeypatch.setenv(name, value)
     check = default_source()
     assert check.details["muted"] is False and "no microphone" in check.found
+    pactl("set-default-source", "room.monitor")
     pactl("set-source-mute", "@DEFAULT_SOURCE@", "1")
     try:
         check = default_source()
+        other = default_source("ear.monitor")  # by name, as live would be told
     finally:
         pactl("set-source-mute", "@DEFAULT_SOURCE@", "0")
     assert check.state == "warn" and "muted" in check.found
     assert check.details["muted"] is True
+    assert (other.name, other.state) == ("microphone", "ok")
+    assert other.details["name"] == "ear.monitor"
 
 
 def test_what_is_left_over_is_removed_and_calls_go_on(

@@ -72,27 +72,39 @@ def _has_card(cards: Path) -> bool:
     return "[" in text
 
 
-def default_source() -> Check:
-    """See whether the default microphone of the server is one, and is open."""
+def default_source(asked: str | int | None = None) -> Check:
+    """See whether the microphone of the server that live takes is one, and is open.
+
+    Parameters
+    ----------
+    asked
+        As for live; None: the default one.
+    """
     from ..virtual import soundserver
     from ..virtual.found import is_ours
 
-    name = "default microphone"
+    name = "default microphone" if asked is None else "microphone"
     try:
         wanted = soundserver.server().default_source
+        if asked is not None:
+            wanted = _served(asked)
         found = next(
             (e for e in soundserver.entries("sources") if e.name == wanted), None
         )
-        if found is None:
-            return Check(
-                name,
-                "warn",
-                "the sound server has none",
-                "connect a microphone, or name one: streamdenoise live --input NAME "
-                "(streamdenoise devices lists them)",
-            )
-    except DeviceError:
+    except soundserver.NoServerError:
         return Check(name, "skip", _NOT_ASKED)
+    except StreamDenoiseError:
+        return Check(name, "skip", "none is found by that name")
+    if not wanted and asked is not None:
+        return Check(name, "skip", "it is none of the sound server's")
+    if found is None:
+        return Check(
+            name,
+            "warn",
+            "the sound server has none",
+            "connect a microphone, or name one: streamdenoise live --input NAME "
+            "(streamdenoise devices lists them)",
+        )
     details = {
         "name": found.name,
         "description": found.description,
@@ -106,12 +118,19 @@ def default_source() -> Check:
         said = f"'{found.known_as}' is our own virtual microphone"
         return Check(name, "warn", f"{said}, which hears itself", choose, details)
     if found.muted:
-        fix = "pactl set-source-mute @DEFAULT_SOURCE@ 0"
+        fix = f"unmute it in the sound settings; pactl set-source-mute {found.name} 0"
         return Check(name, "warn", f"'{found.known_as}' is muted", fix, details)
-    if found.is_monitor:
+    if found.is_monitor and asked is None:
         said = f"'{found.known_as}' is what a loudspeaker plays, no microphone"
         return Check(name, "warn", said, choose, details)
     return Check(name, "ok", found.known_as, details=details)
+
+
+def _served(asked: str | int) -> str:
+    """Return the server's name of an input that was asked for; empty if it has none."""
+    from ..live.devices import find_device, list_devices
+
+    return find_device(asked, "input", list_devices()).real("input").server_name
 
 
 def devices(kind: Kind, wanted: str | int | None = None) -> Check:

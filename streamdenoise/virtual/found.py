@@ -20,9 +20,11 @@ __all__ = [
     "MARK",
     "OWNER",
     "Found",
+    "carriers",
     "find_all",
     "is_ours",
     "microphone_name",
+    "real_sink",
     "remove_stale",
     "taken",
 ]
@@ -195,3 +197,30 @@ def taken(found: Found) -> DeviceError:
     return DeviceError(
         f"{what} belongs to {process}, which runs; end that, or choose another name"
     )
+
+
+def real_sink(*wanted: str | None) -> Entry | None:
+    """Return the first that is there and not ours, else any other; None without any."""
+    sinks = [e for e in soundserver.entries("sinks") if not is_ours(e)]
+    for name in wanted:
+        for entry in sinks:
+            if entry.name == name:
+                return entry
+    return sinks[0] if sinks else None
+
+
+def carriers(sources: Sequence[Entry], source: str, sink: str) -> set[str]:
+    """Return the names of the sources that carry what is played into a microphone.
+
+    Parameters
+    ----------
+    sources
+        All that the server has.
+    source, sink
+        Names of the microphone's halves.
+    """
+    loops = {source, f"{sink}.monitor"}
+    for entry in sources:
+        if entry.properties.get("device.master_device") in loops:
+            loops.add(entry.name)
+    return loops

@@ -18,7 +18,7 @@ from ..errors import DeviceError
 from ..live.devices import list_devices
 from . import DEFAULT_NAME, soundserver
 from .absence import Absence
-from .found import Found, find_all, is_ours, remove_stale, taken
+from .found import Found, find_all, is_ours, real_sink, remove_stale, taken
 from .mic import RATE
 from .owner import Owner
 from .parts import keep_defaults, make_loudspeaker, slug_of
@@ -91,7 +91,7 @@ class Incoming(Closing):
         there = next((f for f in find_all() if f.name == self.sink_name), None)
         if there is not None:
             raise taken(there)
-        real = _real_sink(self._env.get(SINK_VARIABLE), before.default_sink)
+        real = real_sink(self._env.get(SINK_VARIABLE), before.default_sink)
         if real is None:
             raise DeviceError(
                 "the sound server has no loudspeaker to play the others' voices on; "
@@ -251,7 +251,7 @@ class Incoming(Closing):
 
     def _go_elsewhere(self, warn: Warn) -> None:
         """Start the second live anew on another loudspeaker, where there is one."""
-        real = _real_sink(soundserver.server().default_sink)
+        real = real_sink(soundserver.server().default_sink)
         if real is None:
             return
         self._away = True
@@ -290,13 +290,3 @@ class Incoming(Closing):
             for found in find_all():
                 if found.name == self.sink_name:
                     found.remove()
-
-
-def _real_sink(*wanted: str | None) -> soundserver.Entry | None:
-    """Return the first that is there and not ours, else any other; None without any."""
-    sinks = [e for e in soundserver.entries("sinks") if not is_ours(e)]
-    for name in wanted:
-        for entry in sinks:
-            if entry.name == name:
-                return entry
-    return sinks[0] if sinks else None

@@ -23,7 +23,7 @@ from ..errors import DeviceError
 from ..live.devices import list_devices
 from . import DEFAULT_NAME, soundserver
 from .absence import Absence
-from .found import Found, find_all, is_ours, remove_stale, taken
+from .found import Found, carriers, find_all, is_ours, remove_stale, taken
 from .owner import Owner
 from .parts import KEPT, keep_defaults, make, slug_of
 from .route import SINK_VARIABLE, SOURCE_VARIABLE, Fed, Variables, bring, door
@@ -121,8 +121,6 @@ class VirtualMic(Closing):
     def chose_input(self) -> bool:
         """Whether `route` had to choose the input, which is looked after here then."""
         return self._chosen is not None
-
-    # Playing into it ----------------------------------------------------------------
 
     def route(self, warn: Warn = _silent, sd: Any = None) -> str:
         """Send what this process plays into the microphone; call before streams open.
@@ -254,12 +252,7 @@ class VirtualMic(Closing):
                 )
 
     def _loops(self, sources: list[Entry]) -> set[str]:
-        """Names of the sources that carry what we play."""
-        loops = {self.source_name, f"{self.sink_name}.monitor"}
-        for entry in sources:
-            if entry.properties.get("device.master_device") in loops:
-                loops.add(entry.name)
-        return loops
+        return carriers(sources, self.source_name, self.sink_name)
 
     def _other_source(self, sources: list[Entry]) -> Entry:
         """Return a real microphone, or else any source that is not ours."""
@@ -273,8 +266,6 @@ class VirtualMic(Closing):
                 "--input NAME (streamdenoise devices lists them)"
             )
         return others[0]
-
-    # Ending -------------------------------------------------------------------------
 
     def close(self) -> None:
         """Restore the environment, and remove the microphone unless it is kept."""
