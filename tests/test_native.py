@@ -21,7 +21,7 @@ from streamdenoise.live.opening import is_short, make_bridge
 from streamdenoise.live.portaudio import INVALID_DEVICE, explain, load_sounddevice
 from streamdenoise.live.pulse.alone import NoPortAudio
 from streamdenoise.live.pulse.libpulse import load_libpulse
-from streamdenoise.live.pulse.moments import Moments
+from streamdenoise.live.pulse.moments import PAUSE_SECONDS, Moments
 from streamdenoise.live.pulse.streams import InputStream, OutputStream, Sizes
 from streamdenoise.live.pulse.way import can_go_native, goes_native, open_native
 from streamdenoise.live.session import LiveOptions, LiveSession
@@ -491,19 +491,35 @@ def test_times_are_counted_in_samples() -> None:
         micro._obj.value = 20_000
         return 0
 
-    moments = Moments(SimpleNamespace(pa_stream_get_latency=latency), RATE, -1.0)
+    moments = Moments(SimpleNamespace(pa_stream_get_latency=latency), RATE, -1.0, 0.02)
     moments.told(0)
     assert moments.when(0) == 0.0  # it does not run yet
     moments.moved = RATE
     moments.told(0)
     assert moments.when(RATE) == pytest.approx(time.perf_counter() - 0.02, abs=0.01)
     assert moments.when(2 * RATE) - moments.when(RATE) == pytest.approx(1.0)
+    moments.awake(0)
+    time.sleep(PAUSE_SECONDS + 0.1)
+    moments.awake(0)
+    assert moments.when(0) == 0.0  # samples may have been lost
+
+
+def test_long_pieces_are_no_pause() -> None:
+    """With a buffer of a second, half a second without a call is usual."""
+    library = SimpleNamespace(pa_stream_get_latency=lambda *_: 0)
+    moments = Moments(library, RATE, -1.0, 0.5)
+    moments.moved = 1
+    moments.told(0)
+    moments.awake(0)
+    time.sleep(PAUSE_SECONDS + 0.3)
+    moments.awake(0)
+    assert moments.when(0) != 0.0
 
 
 STOPPED = """
 import os, subprocess, sys, time
 from streamdenoise.live.pulse.libpulse import load_libpulse
-from streamdenoise.live.pulse.moments import Moments
+from streamdenoise.live.pulse.moments import PAUSE_SECONDS, Moments
 from streamdenoise.live.pulse.streams import InputStream
 
 waits = []

@@ -36,6 +36,7 @@ def server_trouble(what: str) -> str | None:
     if not _leads_to_server(what):
         return None
     from ..virtual import soundserver
+    from ..virtual.asking import NoLibraryError
 
     try:
         for kind, name, variable, other in _SIDES:
@@ -43,6 +44,8 @@ def server_trouble(what: str) -> str | None:
                 text = _missing(name, variable, soundserver.entries(kind))
                 if text:
                     return text
+    except NoLibraryError:
+        pass
     except soundserver.NoServerError:
         return (
             "the sound server does not answer; start it with: systemctl --user restart "

@@ -10,8 +10,8 @@ from typing import Any, Final
 __all__ = ["PAUSE_SECONDS", "Moments"]
 
 PAUSE_SECONDS: Final = 0.2
-"""Time without a call from the server after which samples may have been lost, and
-until it knows how many."""
+"""Time beyond the usual without a call from the server after which samples may have
+been lost, and until it knows how many."""
 
 _MICRO: Final = 1e-6
 
@@ -27,6 +27,8 @@ class Moments:
         In Hz.
     sign
         1 of an output, whose samples get to the device later; -1 of an input.
+    usual
+        Seconds that may pass between two calls of the server.
 
     Attributes
     ----------
@@ -34,9 +36,10 @@ class Moments:
         How many samples have gone through the stream.
     """
 
-    def __init__(self, library: Any, rate: int, sign: float) -> None:
+    def __init__(self, library: Any, rate: int, sign: float, usual: float) -> None:
         self.moved = 0
         self._lib, self._rate, self._sign = library, rate, sign
+        self._pause = PAUSE_SECONDS + 2.0 * usual
         self._origin = self._called = self._ask_at = 0.0
         self._micro, self._negative = ctypes.c_uint64(), ctypes.c_int()
 
@@ -63,7 +66,7 @@ class Moments:
         later.
         """
         now = time.perf_counter()
-        if now - self._called > PAUSE_SECONDS and self._called:
+        if now - self._called > self._pause and self._called:
             self._origin, self._ask_at = 0.0, now + PAUSE_SECONDS
         elif self._ask_at and now > self._ask_at:
             self._ask_at = 0.0

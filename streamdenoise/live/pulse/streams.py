@@ -124,7 +124,8 @@ class _Stream(Served):
         self._bytes = self._block.nbytes
         self._frame = _SAMPLE * channels
         self._times, self._status = Times(), Status()
-        self._moments = Moments(library, samplerate, self._sign)
+        usual = max(self._sizes.fragment, self._sizes.queue) / samplerate
+        self._moments = Moments(library, samplerate, self._sign, usual)
         self.moves = 0
         self.open()
 
