@@ -331,10 +331,11 @@ def test_a_recorder_hears_the_denoised_sound(
     history = []
     for attempt in range(ATTEMPTS):
         kept = tmp_path / f"kept-{attempt}.wav"
-        process = start_live(server, model_path, 6, "--record", str(kept))
+        process = start_live(server, model_path, 9, "--record", str(kept))
         try:
             with server.recording("streamdenoise.mic", RATE) as heard:
                 assert find_all()[0].users
+                time.sleep(3.0)  # what the start held too much has been left out
                 server.play(talk, "room")
                 time.sleep(0.5)
             said = process.communicate(timeout=30)[1]
