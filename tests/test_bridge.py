@@ -226,6 +226,23 @@ def test_a_delay_that_stays_too_long_is_healed() -> None:
     assert bridge.underruns == 0
 
 
+def test_what_an_output_did_not_play_is_no_drift(rng: np.random.Generator) -> None:
+    """Twelve small gaps of one clock: each heals at once, and no rate is changed."""
+    world = World(0.0, rng, speech)
+    bridge = world.bridge
+    world.run(5)
+    for _ in range(20):
+        world.stall(0.012)
+        world.run(0.05)
+        bridge.stumbled()
+        world.run(3)
+        # A burst of two hops is at its middle when half a hop has been played.
+        assert bridge.held < bridge.target + 1.5 * HOP
+    assert (bridge.drift, bridge.ratio) == (0.0, 1.0)
+    assert (bridge.overruns, bridge.underruns) == (0, 0)
+    assert bridge.dropped == pytest.approx(20 * 0.012 * RATE, abs=3 * HOP)
+
+
 def test_what_a_full_bridge_refuses_is_counted() -> None:
     """Without anybody pulling, memory stays as it is and the loss is counted."""
     bridge = Bridge(target=4, limit=20, capacity=30)

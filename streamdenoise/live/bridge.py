@@ -44,7 +44,8 @@ CALM_SECONDS: Final = 300.0
 added. Where that was too early, the next time is after twice as long."""
 
 START_SLACK_SECONDS: Final = 0.001
-"""How far the lowest fill may lie above the target until it has settled."""
+"""How far the lowest fill may lie above the target until it has settled, and after the
+output has stumbled."""
 
 QUIET: Final = 0.1
 """A place with this share of the usual power is quiet."""
@@ -149,7 +150,7 @@ class Bridge:
         self._clock = clock
         self._resampler = Resampler(channels, most)
         self._running = self._started = False
-        self._settled = self._excused = self._hasty = False
+        self._settled = self._excused = self._hasty = self._stumbled = False
         self._watched, self._lowest, self._played = 0, limit, 0
         self._owed = self._waited = 0
         self._held = float(target)
@@ -211,6 +212,16 @@ class Bridge:
         most = self._resampler.most
         for start in range(0, len(out), most):
             self._pull(out[start : start + most])
+
+    def stumbled(self) -> None:
+        """Note that the output had nothing to play for a moment; output side only.
+
+        What came in meanwhile is too much, and no clock's fault.
+        """
+        if self._running:
+            self._stumbled = True
+            self._watched, self._lowest = 0, self.ring.capacity
+            self.controller.relearn()
 
     def _pull(self, out: FloatArray) -> None:
         wanted = len(out)
@@ -274,25 +285,27 @@ class Bridge:
         self._watched += wanted
         self._played += wanted
         self._lowest = min(self._lowest, left)
+        steady = self._settled and not self._stumbled
         if left > self.limit:
             self._owe(left - self.target)
-        elif self._watched >= (self.window if self._settled else self.window // 4):
+        elif self._watched >= (self.window if steady else self.window // 4):
             # It starts in any phase of the input; what that held too much goes now.
-            begun = int(START_SLACK_SECONDS * self.rate)
-            slack = self.slack if self._settled else min(begun, self.slack)
-            if self._lowest > self.target + slack:
+            begun = min(int(START_SLACK_SECONDS * self.rate), self.slack)
+            if self._lowest > self.target + (self.slack if steady else begun):
                 self._owe(self._lowest - self.target)
             elif self.grown:
                 self._shrink()
             self._settled = self._played > SETTLE_SECONDS * self.rate
             self._calm += self._watched
+            self._stumbled = False
             self._watched, self._lowest = 0, self.ring.capacity
 
     def _owe(self, frames: int) -> None:
         self._owed, self._waited = frames, 0
         # At the start the input is merely ahead; that is nobody's failure.
         self._excused = self._hasty = not self._settled
-        self.overruns += self._settled
+        # Where the output stumbled, that has been counted.
+        self.overruns += self._settled and not self._stumbled
 
     def _shrink(self) -> None:
         """Hold less again after a long calm: what was amiss has passed."""

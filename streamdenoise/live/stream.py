@@ -367,13 +367,15 @@ class LiveStream:
         if not self._pulling:
             self._pulling = True
             raise_priority()
-        if status:
-            self._count(status)
         self.delays.played(time)
         self.pulls += 1
+        if status:
+            self._count(status)
         if self.bridge is None:
             outdata.fill(0)
             return
+        if status and status.output_underflow:
+            self.bridge.stumbled()
         for start in range(0, frames, self._slice):
             stop = min(start + self._slice, frames)
             pulled = self._pulled[: stop - start]
