@@ -453,6 +453,23 @@ def test_live_needs_no_portaudio_where_a_sound_server_runs(
         assert "ran" in done.stderr and "nan" not in done.stderr
 
 
+def test_listing_devices_loads_no_numpy(either: PulseServer) -> None:
+    """Who presses TAB waits for it."""
+    code = (
+        "import sys; from streamdenoise.live.devices import list_devices; "
+        "print(len(list_devices()), 'numpy' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**either.env, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    count, heavy = done.stdout.split()
+    assert int(count) > 2 and heavy == "False", done.stderr
+
+
 def test_doctor_does_not_ask_for_what_is_not_needed(without: dict[str, str]) -> None:
     """PortAudio is missing, and that is well; without a server it is not."""
     assert "not installed, and not needed" in typed(without, "doctor").stdout

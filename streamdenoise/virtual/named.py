@@ -14,6 +14,7 @@ from typing import Any, Final
 from ..errors import DeviceError
 from ..live.devices import COMMON_RATES, Device, Form, Kind, find_device, list_devices
 from ..live.pulse.libpulse import MOST_CHANNELS
+from ..live.pulse.streams import LOW_SECONDS
 from ..names import shown
 from . import soundserver
 from .found import is_ours, microphone_name
@@ -106,8 +107,6 @@ def _native_doors(
     devices: Sequence[Device], server: soundserver.Server
 ) -> list[Device]:
     """Return PortAudio's devices; doors are as near as libpulse makes them, or one."""
-    from ..live.pulse.streams import LOW_SECONDS  # which loads NumPy
-
     into, out = LOW_SECONDS
     if not any(map(_is_door, devices)):
         devices = [*devices, _own_door(devices, server)]

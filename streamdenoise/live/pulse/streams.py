@@ -10,15 +10,16 @@ import math
 import time
 from collections.abc import Callable
 from ctypes import byref
-from typing import Any, Final
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Final
 
 from . import libpulse as pa
 from .moments import Moments
 from .thread import Served
 from .told import Status, Times
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["InputStream", "OutputStream", "Sizes"]
 
@@ -114,6 +115,8 @@ class _Stream(Served):
         callback: Callable[..., None],
         title: str,
     ) -> None:
+        import numpy as np  # slow to load, and who lists devices needs none
+
         super().__init__(library, error, name)
         self._callback, self._title = callback, title
         self._device = pa.text(device) if device else None
