@@ -1,8 +1,10 @@
 """Real-time speech denoiser: files, pipes and live sound through one engine.
 
+>>> import numpy as np
 >>> from streamdenoise import Denoiser
->>> d = Denoiser(sample_rate=48000)          # doctest: +SKIP
->>> clean = d.process(block)                 # doctest: +SKIP
+>>> engine = Denoiser(sample_rate=48000)
+>>> engine.process(np.zeros(480, np.float32)).shape
+(480,)
 
 Names are loaded when first used, so that ``import streamdenoise`` costs nothing.
 """

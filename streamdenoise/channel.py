@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from .constants import GRID_BINS
 from .highband import high_band
+from .samples import looks_bad, silence_bad_samples
 from .stepper import Model, Samples, Stepper, StepperState
-from .stft import Analysis, StftParams, Synthesis, looks_bad, silence_bad_samples
+from .stft import Analysis, StftParams, Synthesis
 
 Spectrum = NDArray[np.complex64]
 

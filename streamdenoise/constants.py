@@ -28,6 +28,9 @@ GRID_BINS: Final = GRID_WIN // 2 + 1
 BIN_HZ: Final = GRID_RATE / GRID_WIN
 """Distance between two bins in Hz."""
 
+MAX_CHANNELS: Final = 64
+"""Most channels of one stream or file; each has its own state."""
+
 MIN_RATE: Final = 8_000
 """Lowest sample rate in Hz that the engine runs at."""
 

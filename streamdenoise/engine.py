@@ -16,18 +16,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .channel import Channel, ChannelState, Spectrum
+from .constants import MAX_CHANNELS
 from .errors import AudioFormatError, ModelError
 from .linked import LinkedGain, LinkState
 from .meters import Meter
 from .model import load_model
+from .samples import INT16_SCALE, check_numbers, is_int16, like
 from .settings import Settings
 from .stepper import Model
-from .stft import StftParams, check_numbers, is_int16
-
-MAX_CHANNELS = 64
-"""Most channels of one stream."""
-
-_INT16_SCALE = np.float32(1.0 / 32768.0)
+from .stft import StftParams
 
 
 @dataclass(frozen=True)
@@ -345,7 +342,7 @@ class Denoiser:
             room = channel.analysis.room(self._waiting, take)
             part = x[at : at + take] if x.ndim == 1 else x[at : at + take, i]
             if scale:
-                np.multiply(part, _INT16_SCALE, out=room)
+                np.multiply(part, INT16_SCALE, out=room)
             else:
                 room[:] = part
         self._waiting += take
@@ -466,10 +463,7 @@ def denoise(
     out = np.empty((length + lag, *x.shape[1:]), np.float32)
     denoiser.process(x, out[:length])
     out[length:] = denoiser.flush().reshape(out[length:].shape)
-    y = out[lag:]
-    if is_int16(x):
-        return np.clip(np.rint(y * 32768.0), -32768, 32767).astype(x.dtype)
-    return y.astype(x.dtype, copy=False)
+    return like(x, out[lag:])
 
 
 def _is_whole(value: object) -> bool:

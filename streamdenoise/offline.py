@@ -21,15 +21,9 @@ from .highband import HighBandRule
 from .linked import energy_mix, gain_between
 from .model import ENHANCED, FRAME, WHOLE, find_model, read_model
 from .runtime import Graph
+from .samples import INT16_SCALE, check_numbers, is_int16, like, silence_bad_samples
 from .settings import Settings
-from .stft import (
-    Analysis,
-    StftParams,
-    Synthesis,
-    check_numbers,
-    is_int16,
-    silence_bad_samples,
-)
+from .stft import Analysis, StftParams, Synthesis
 
 _GROUP = 256
 _CHUNK = 500
@@ -167,8 +161,8 @@ def denoise_whole(
 
     Returns
     -------
-    array of the shape of `x`
-        With zero lag; int16 for int16, float32 otherwise.
+    array of the shape and type of `x`
+        With zero lag.
 
     Raises
     ------
@@ -178,15 +172,16 @@ def denoise_whole(
         If the shape or the type of `x`, or the rate, cannot be worked with.
     """
     whole = model if isinstance(model, WholeModel) else load_whole(model)
-    samples = np.asarray(x)
-    if samples.ndim not in (1, 2):
+    given = np.asarray(x)
+    if given.ndim not in (1, 2):
         raise AudioFormatError(
-            f"cannot denoise an array of shape {samples.shape}: give (n,) or "
+            f"cannot denoise an array of shape {given.shape}: give (n,) or "
             "(n, channels)"
         )
-    check_numbers(samples, "an array")
-    scale = np.float32(1 / 32768 if is_int16(samples) else 1)
-    samples = samples.astype(np.float32) * scale
+    check_numbers(given, "an array")
+    samples = given.astype(np.float32)
+    if is_int16(given):
+        samples *= INT16_SCALE
     silence_bad_samples(samples)
     params = whole.card.stft(sample_rate)
     settings = settings or Settings()
@@ -197,11 +192,7 @@ def denoise_whole(
     else:
         for x_one, y_one in zip(columns[0].T, columns[1].T, strict=True):
             y_one[:] = _denoise_channel(x_one, params, whole, settings)
-    given = np.asarray(x)
-    if is_int16(given):
-        out = np.clip(np.rint(out * 32768.0), -32768, 32767).astype(given.dtype)
-    result: NDArray[Any] = out
-    return result
+    return like(given, out)
 
 
 def _denoise_channel(

@@ -6,7 +6,6 @@ Nothing here knows of a model, of settings or of input and output.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -18,7 +17,6 @@ from .fft import RealFft
 from .windows import windows
 
 _HOP_TOLERANCE = 0.003
-_MAX_SAMPLE = 1e9
 
 
 def fft_friendly(n: int) -> bool:
@@ -277,46 +275,3 @@ class Synthesis:
     def restore(self, tail: NDArray[np.float32]) -> None:
         """Go back to a snapshot."""
         self._tail[:] = tail
-
-
-def is_int16(array: NDArray[Any]) -> bool:
-    """Tell whether an array has 16-bit samples, in whatever order of bytes."""
-    return array.dtype.kind == "i" and array.dtype.itemsize == 2
-
-
-def check_numbers(array: NDArray[Any], what: str) -> None:
-    """Refuse an array whose numbers have no full scale that we know.
-
-    Parameters
-    ----------
-    array
-        Floating point or int16.
-    what
-        How to call it in the message, such as ``"a block"``.
-
-    Raises
-    ------
-    AudioFormatError
-        If it is neither.
-    """
-    if not is_int16(array) and array.dtype.kind != "f":
-        raise AudioFormatError(
-            f"{what} of {array.dtype} numbers cannot be taken as sound: give floating "
-            "point with full scale 1, or int16"
-        )
-
-
-def silence_bad_samples(samples: NDArray[np.float32]) -> int:
-    """Replace what is no sound by zeros, in place, and return how many there were.
-
-    NaN, the infinities, and values so large (beyond 1e9 of full scale) that a
-    spectrum of them would overflow.
-    """
-    bad = ~(np.abs(samples) <= _MAX_SAMPLE)
-    samples[bad] = 0.0
-    return int(np.count_nonzero(bad))
-
-
-def looks_bad(power: float) -> bool:
-    """Tell from its summed squares whether a hop can hold a bad sample."""
-    return not power <= _MAX_SAMPLE**2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import signal
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from streamdenoise import StepModel, StreamDenoiseError, load_model
 from streamdenoise.model import find_model
 
 TINY_STEPS = 8
+
+TINY_MODEL = "STREAMDENOISE_TEST_MODEL"
+"""Names a file that `build_tiny_model` has written, for where TensorFlow is not."""
 
 _NAMES = """
 bridge cli_live completion control ctlsocket defaults delays desk desktop_check devices
@@ -128,6 +132,8 @@ def build_tiny_model(path: Path, *, signature: str = "step") -> Path:
 @pytest.fixture(scope="session")
 def tiny_model_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Path of a small model that nobody trained; needs TensorFlow to be made."""
+    if os.environ.get(TINY_MODEL):
+        return Path(os.environ[TINY_MODEL])
     pytest.importorskip("tensorflow", reason="TensorFlow makes the tiny test model")
     return build_tiny_model(tmp_path_factory.mktemp("tiny") / "tiny.tflite")
 

@@ -18,7 +18,6 @@ from streamdenoise import (
     api,
     denoise,
     denoise_file,
-    engine,
     load_model,
     stream,
 )
@@ -141,7 +140,7 @@ def test_all_names_are_there():
         assert getattr(streamdenoise, name) is not None
 
 
-@pytest.mark.parametrize("module", [api, report, engine])
+@pytest.mark.parametrize("module", [streamdenoise, api, report])
 def test_examples_in_docstrings(module, model):
     """They run, and give what they say."""
     assert load_model() is not None

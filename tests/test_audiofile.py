@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from streamdenoise import AudioFormatError, OutputError
+from streamdenoise import AudioFormatError, OutputError, denoise_file
 from streamdenoise.audio.file import (
     AudioInfo,
     AudioReader,
@@ -20,6 +20,7 @@ from streamdenoise.audio.file import (
 )
 from streamdenoise.names import shown
 from tests.clitools import noise, wav_bytes, write_noise
+from tests.fakes import IdentityModel
 
 LOSSLESS = [
     ("wav", "WAV", "PCM_U8"),
@@ -336,3 +337,21 @@ def test_a_recording_that_still_grows_says_so(tmp_path):
             file.write(bytes(1000))
         assert sum(map(len, reader)) == 8000
         assert any("has grown" in note for note in reader.notes)
+
+
+@pytest.mark.parametrize("channels", [33, 64])
+def test_files_of_many_channels(tmp_path, channels):
+    """As many as the engine takes, each in its place."""
+    x = noise(3000, channels) * np.linspace(0.1, 1.0, channels, dtype=np.float32)
+    sf.write(tmp_path / "a.wav", x, 16000, subtype="FLOAT")
+    denoise_file(tmp_path / "a.wav", tmp_path / "b.wav", IdentityModel())
+    y, _ = sf.read(tmp_path / "b.wav", dtype="float32")
+    np.testing.assert_allclose(y, x, atol=1e-5)
+
+
+def test_many_channels_where_they_do_not_fit(tmp_path):
+    """The sentence names a format that takes them."""
+    pytest.importorskip("av")
+    sf.write(tmp_path / "a.wav", noise(3000, 33), 16000)
+    with pytest.raises(OutputError, match=r"33 channels.* name a \.wav file$"):
+        denoise_file(tmp_path / "a.wav", tmp_path / "b.mka", IdentityModel())

@@ -83,7 +83,9 @@ def test_the_mask_of_a_wav_is_heard(tmp_path, mask, wanted, ext):
 def test_where_no_layout_fits_it_is_refused(tmp_path):
     """Opus of seven channels has a low-frequency one; the sentence says what to do."""
     sf.write(tmp_path / "a.wav", tones(7), RATE, subtype="PCM_16")
-    with pytest.raises(OutputError, match=r"opus does not take 7\.0 .*name a \.mkv"):
+    with pytest.raises(
+        OutputError, match=r"opus does not take .*\(7\.0, .*name a \.mkv"
+    ):
         copy(tmp_path / "a.wav", tmp_path / "b.webm")
 
 

@@ -175,3 +175,41 @@ def test_a_video_that_is_cut_off_says_so(tmp_path):
     source.write_bytes(source.read_bytes()[: source.stat().st_size // 2])
     notes = denoise_file(source, tmp_path / "b.mkv", IdentityModel()).notes
     assert any("it is cut short: it declares 6.0" in note for note in notes)
+
+
+LATE = [
+    ("avi", "avi", "mp3", "mpeg4"),
+    ("avi", "avi", "ac3", ""),
+    ("mka", "matroska", "flac", ""),
+    ("nut", "nut", "flac", ""),
+    ("flv", "flv", "aac", "flv"),
+    ("mp4", "mp4", "aac", "mpeg4"),
+]
+
+
+def late(folder: Path, ext: str, muxer: str, codec: str, video: str) -> Path:
+    """Make a container whose sound begins after two seconds."""
+    options = {"movflags": "faststart"} if ext == "mp4" else {}
+    track = Track(codec, 48000, "mono", start=96_000)
+    path = folder / f"a.{ext}"
+    return make_media(path, muxer, [track], 288_000, video=video, options=options)
+
+
+@pytest.mark.parametrize("form", LATE, ids=lambda form: f"{form[0]} {form[3]}")
+def test_sound_that_begins_late_is_whole(tmp_path, form):
+    """Whatever its container counts as its length; the mark of its end is no damage."""
+    source = late(tmp_path, *form)
+    target = tmp_path / ("b.mka" if form[0] == "nut" else f"b.{form[0]}")
+    assert denoise_file(source, target, IdentityModel()).notes == ()
+
+
+@pytest.mark.parametrize(
+    "form", [form for form in LATE if form[0] != "nut"], ids=lambda f: f"{f[0]} {f[3]}"
+)
+def test_sound_that_begins_late_and_is_cut_off_says_so(tmp_path, form):
+    """That it begins late hides nothing of what is missing."""
+    source = late(tmp_path, *form)
+    raw = source.read_bytes()
+    source.write_bytes(raw[: len(raw) * 6 // 10])
+    notes = denoise_file(source, tmp_path / f"b.{form[0]}", IdentityModel()).notes
+    assert any("it is cut short: it declares" in note for note in notes)

@@ -103,7 +103,7 @@ def test_nothing_on_standard_input(model_arg):
 def test_impossible_options(args):
     """Rates and channels that nothing can have are wrong usage."""
     assert run("pipe", *args, input=b"").exit_code == 2
-    assert run("pipe", "--channels", "64", input=b"").exit_code == 2
+    assert run("pipe", "--channels", "65", input=b"").exit_code == 2
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals")

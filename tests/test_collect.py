@@ -84,6 +84,28 @@ def test_loops_of_links_end(tmp_path):
 
 
 @posix
+def test_patterns_look_into_each_folder_once(tmp_path, monkeypatch):
+    """Two links that lead back would else be 2 ** 40 folders; linked ones are found."""
+    top = tree(tmp_path / "t", "a.wav", "d/b.wav", "d/.h/c.wav", "d/e/f/b.wav")
+    (top / "d" / "up").symlink_to(top)
+    (top / "d" / "e" / "up").symlink_to(top)
+    tree(tmp_path / "other", "g.wav")
+    (top / "link").symlink_to(tmp_path / "other")
+    monkeypatch.chdir(tmp_path)
+    every = ["a.wav", "d/b.wav", "d/e/f/b.wav", "link/g.wav"]
+    for pattern, wanted in (
+        ("t/**/*.wav", every),
+        ("t/**/**/*.wav", every),
+        (f"{tmp_path}/t/**", every),
+        ("t/**/e/**/*.wav", ["d/e/f/b.wav"]),
+        ("t/d/**/b.wav", ["b.wav", "e/f/b.wav"]),
+        ("**/g.wav", ["other/g.wav"]),
+    ):
+        found = [p for p in places(collect([pattern]).found) if "/up/" not in f"/{p}"]
+        assert found == wanted, pattern
+
+
+@posix
 def test_depth_is_no_matter(tmp_path):
     """Folders nested deeper than Python's stack."""
     here, top = Path.cwd(), tmp_path / "t"

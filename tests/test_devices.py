@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from streamdenoise import DeviceError, RuntimeMissingError
+from streamdenoise.hush import quiet_stderr
 from streamdenoise.live.devices import (
     Device,
     candidate_rates,
@@ -19,7 +20,7 @@ from streamdenoise.live.devices import (
     one_clock,
 )
 from streamdenoise.live.howling import loudspeaker_advice
-from streamdenoise.live.portaudio import explain, quiet_stderr
+from streamdenoise.live.portaudio import explain
 from tests.fakesound import FakeSound, PortAudioError, device
 
 
@@ -228,7 +229,7 @@ def test_quiet_stderr_silences_libraries_but_not_us() -> None:
     """What C code writes to descriptor 2 is gone; Python's own text arrives."""
     code = (
         "import os, sys\n"
-        "from streamdenoise.live.devices import quiet_stderr\n"
+        "from streamdenoise.hush import quiet_stderr\n"
         "with quiet_stderr():\n"
         "    os.write(2, b'ALSA lib noise\\n')\n"
         "    print('ours inside', file=sys.stderr)\n"
@@ -267,6 +268,25 @@ def test_quiet_stderr_without_a_real_stderr_opens_nothing(
             print("heard", file=sys.stderr)
     assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
     assert sys.stderr.getvalue() == 20 * "heard\n"  # type: ignore[attr-defined]
+
+
+def test_quiet_alone_leaves_other_threads_their_voice() -> None:
+    """While there are other threads nothing is led away."""
+    code = (
+        "import os, threading\n"
+        "from streamdenoise.hush import quiet_alone\n"
+        "with quiet_alone():\n"
+        "    os.write(2, b'noise\\n')\n"
+        "end = threading.Event()\n"
+        "threading.Thread(target=end.wait).start()\n"
+        "with quiet_alone():\n"
+        "    os.write(2, b'of another\\n')\n"
+        "end.set()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stderr == "of another\n"
 
 
 @pytest.mark.parametrize("system", ["linux", "darwin", "win32", "haiku"])

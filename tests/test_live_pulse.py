@@ -171,7 +171,7 @@ class Inside:
         code = (
             "import sys, threading\n"
             "from streamdenoise.live.session import LiveOptions, LiveSession\n"
-            "from streamdenoise.live.portaudio import quiet_stderr\n"
+            "from streamdenoise.hush import quiet_stderr\n"
             "def out(text): print(text, flush=True)\n"
             "with quiet_stderr():\n"
             "    options = LiveOptions(model=sys.argv[1], rate=48000, latency=0.06)\n"

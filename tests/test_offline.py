@@ -96,6 +96,11 @@ def test_bad_samples_become_silence_and_int16_stays(whole_model, rng) -> None:
     pcm = np.round(1000 * rng.standard_normal(2000)).astype(np.int16)
     same = denoise_whole(pcm, 16000, whole_model, Settings(bypass=True))
     assert same.dtype == np.int16 and np.array_equal(same, pcm)
+    loud = np.full(2000, 32767, np.dtype(">i2"))
+    same = denoise_whole(loud, 16000, whole_model, Settings(bypass=True))
+    assert same.dtype == loud.dtype and same.min() > 32000  # saturated, not wrapped
+    double = denoise_whole(x.astype(np.float64), 16000, whole_model)
+    assert double.dtype == np.float64
 
 
 @pytest.mark.parametrize("kind", ["int32", "uint8", "bool", "complex64"])

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,8 @@ from pi_check.compare import (  # noqa: E402
     explain,
 )
 from pi_check.steps import TESTS, Bench, noisy_recording  # noqa: E402
+
+from tests.conftest import TINY_MODEL  # noqa: E402
 
 
 def outputs(path: Path, change: float, weights: str) -> Path:
@@ -188,3 +191,52 @@ def test_the_recording_is_the_same_everywhere() -> None:
     noisy = noisy_recording()
     assert np.array_equal(noisy, noisy_recording())
     assert len(noisy) == 48_000 and 0.05 < float(np.abs(noisy).max()) < 1.0
+
+
+def test_file_compares_one_model_whatever_the_default(tmp_path: Path) -> None:
+    """32-bit ARM has another default than this machine, which is no difference."""
+    there = root.Root(tmp_path, ARCHS["armhf"], "bookworm", BOARDS["pi2"])
+    bench = Bench(there, tmp_path)
+    bench.there.mkdir(parents=True)
+    on_a_board = (
+        "from streamdenoise import model\n"
+        "model.has_small_core = lambda: True\n"
+        "from streamdenoise.cli import main\n"
+        "main()\n"
+    )
+
+    def run(words: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", on_a_board, *words[1:]],
+            cwd=bench.there,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+        )
+
+    there.run = run  # type: ignore[method-assign, assignment]
+    row = bench.file()
+    assert row.ok and row.found == "sample for sample as here", row
+
+
+@pytest.mark.parametrize("there_is_tensorflow", [True, False])
+def test_the_small_model_comes_along(tmp_path: Path, there_is_tensorflow: bool) -> None:
+    """Tests of the engine need it there; without TensorFlow here they go without."""
+    bench = Bench(
+        root.Root(tmp_path, ARCHS["arm64"], "bookworm", BOARDS["pi4"]), tmp_path
+    )
+    bench.there.mkdir(parents=True)
+
+    def build(*words: str) -> subprocess.CompletedProcess[str]:
+        if there_is_tensorflow:
+            (tmp_path / words[-1]).write_bytes(b"a model")
+        return subprocess.CompletedProcess(words, 0 if there_is_tensorflow else 1)
+
+    bench._here = build  # type: ignore[method-assign, assignment]
+    words = bench._tiny_model()
+    if not there_is_tensorflow:
+        assert words == []
+        return
+    name, path = words[1].split("=")
+    assert (words[0], name) == ("env", TINY_MODEL)
+    assert (bench.root.path / path.lstrip("/")).read_bytes() == b"a model"

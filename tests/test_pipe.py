@@ -215,7 +215,7 @@ def test_nan_becomes_silence_and_is_said_once():
         (wav_bytes(rate=0), "0 Hz"),
         (wav_bytes(rate=1_000_000), "1000000 Hz"),
         (wav_bytes(channels=0), "0 channels"),
-        (wav_bytes(channels=64), "64 channels"),
+        (wav_bytes(channels=65), "65 channels"),
         (wav_bytes(code=7, bits=8), "coded"),
     ],
 )

@@ -7,13 +7,8 @@ import pytest
 
 from streamdenoise.errors import AudioFormatError
 from streamdenoise.fft import RealFft
-from streamdenoise.stft import (
-    Analysis,
-    StftParams,
-    Synthesis,
-    looks_bad,
-    silence_bad_samples,
-)
+from streamdenoise.samples import looks_bad, silence_bad_samples
+from streamdenoise.stft import Analysis, StftParams, Synthesis
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ from streamdenoise.train.calm import RUN, calm, kept_rows
 from streamdenoise.train.data import Pack, build_pack
 from streamdenoise.train.fit import Run
 from streamdenoise.train.fitconfig import FitConfig
-from streamdenoise.train.mix import MixConfig, Mixer
+from streamdenoise.train.mix import Mixer
+from streamdenoise.train.mixconfig import MixConfig
 from tests.training import make_corpus
 
 

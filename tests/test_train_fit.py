@@ -14,7 +14,7 @@ from streamdenoise.train import fit, losses, models, nets
 from streamdenoise.train.data import build_pack
 from streamdenoise.train.fit import Run
 from streamdenoise.train.fitconfig import FitConfig
-from streamdenoise.train.mix import MixConfig
+from streamdenoise.train.mixconfig import MixConfig
 from tests import training
 
 MIX = MixConfig(seconds=0.5)

@@ -9,6 +9,7 @@ import pytest
 
 from streamdenoise.errors import AudioFormatError
 from streamdenoise.train import noises
+from streamdenoise.train.backgrounds import Backgrounds
 from streamdenoise.train.data import (
     Pack,
     build_pack,
@@ -16,8 +17,10 @@ from streamdenoise.train.data import (
     noise_weights,
     piece_weights,
 )
-from streamdenoise.train.mix import MixConfig, Mixer, active_level, rms
+from streamdenoise.train.mix import Mixer
+from streamdenoise.train.mixconfig import MixConfig
 from streamdenoise.train.rooms import draw_room, early_part
+from streamdenoise.train.shaping import active_level, rms
 from tests.training import make_corpus
 
 
@@ -32,13 +35,11 @@ def test_splits_share_no_speaker_and_no_recording(pack: Pack) -> None:
     """What validates was never trained on."""
     config = MixConfig(seconds=1.0)
     train, valid = Mixer(pack, config), Mixer(pack, config, valid=True)
-    assert not {r["speaker"] for r in train.speech} & {
-        r["speaker"] for r in valid.speech
-    }
-    assert not {r["recording"] for r in train.noise} & {
-        r["recording"] for r in valid.noise
-    }
-    assert valid.speech and valid.noise
+    for kind, name in ("voices", "speaker"), ("backgrounds", "recording"):
+        heard, other = (
+            {row[name] for row in getattr(mixer, kind).rows} for mixer in (train, valid)
+        )
+        assert heard and other and not heard & other
 
 
 def test_speaker_split_is_fixed() -> None:
@@ -181,9 +182,9 @@ def test_far_voices_are_no_noise_where_nobody_else_speaks(
 ) -> None:
     """They may be the user's, in a room that echoes."""
     calls: list[int] = []
-    far = Mixer._distant
+    far = Backgrounds._distant
     monkeypatch.setattr(
-        Mixer, "_distant", lambda self, rng: (calls.append(1), far(self, rng))[1]
+        Backgrounds, "_distant", lambda self, rng: (calls.append(1), far(self, rng))[1]
     )
     config = MixConfig(seconds=1.0, babble=0.0, distant=1.0, calm=0.5)
     mixer = Mixer(pack, replace(config, noise_only=1.0), seed=4)

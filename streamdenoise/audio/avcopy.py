@@ -110,10 +110,10 @@ class Copies:
             what = {"video": "picture", "subtitle": "subtitles"}.get(
                 stream.type, stream.type
             )
+            other = "" if self._output.format == "matroska" else ", or name a .mkv file"
             raise OutputError(
                 f"cannot write {shown(self._output.path)}: its {what} does not go into "
-                f"a {self._suffix} file as it is; keep the input's extension, or name "
-                "a .mkv file"
+                f"a {self._suffix} file as it is; keep the input's extension{other}"
             ) from error
         self._made(made, stream)
 

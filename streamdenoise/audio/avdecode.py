@@ -20,7 +20,7 @@ from ..errors import AudioFormatError
 from ..names import shown
 from .avcodecs import av_module, from_frame, is_lossless
 from .avlayout import mask_of
-from .avlength import NEAR_SECONDS, declared, ends_early
+from .avlength import NEAR_SECONDS, avi_ends_early, declared, ends_early
 from .info import (
     BLOCK_FRAMES,
     AudioInfo,
@@ -213,10 +213,15 @@ class AvTrack:
 
     def _is_cut_short(self) -> bool:
         rate = self.info.sample_rate
-        late = max(self.start - round(self._zero * rate), 0)
-        if late + self.position >= self.info.frames - NEAR_SECONDS * rate:
+        missing = self.info.frames - NEAR_SECONDS * rate - self.position
+        if missing <= 0:
             return False
-        return self._own_length or ends_early(self.path, open_container)
+        if self.info.format == "avi":
+            return avi_ends_early(self.path)
+        if self._own_length:
+            return True
+        late = self.start - min(round(self._zero * rate), 0)
+        return late < missing and ends_early(self.path, open_container)
 
     def _counted(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
         self.counter.count(block)
@@ -304,6 +309,8 @@ class AvTrack:
                     break
                 if packet is None:
                     break
+                if not packet.size and packet.pts is not None:
+                    continue  # NUT marks the end of a stream so
                 try:
                     frames = packet.decode()
                 except (av.error.FFmpegError, ValueError, OSError):

@@ -178,9 +178,10 @@ class AvWriter:
                 )
             self._tracks.append(track)
             return track
+        other = ".wav" if self.output.format == "matroska" else ".mkv or .wav"
         raise OutputError(
             f"cannot write {shown(self.output.path)}: {choice.codec} does not take "
-            f"{layout} sound of {sample_rate} Hz ({_reason(why)}); name a .mkv or .wav "
+            f"this sound ({layout}, {sample_rate} Hz: {_reason(why)}); name a {other} "
             "file"
         )
 

@@ -18,7 +18,7 @@ from ..names import shown
 from .avread import AvReader, AvTrack
 from .avwrite import AvWriter
 from .formats import OutputFormat, output_format
-from .info import BLOCK_FRAMES, MAX_CHANNELS, AudioInfo, check_stream
+from .info import BLOCK_FRAMES, AudioInfo, check_stream
 from .read import AudioReader
 from .sniff import is_container
 from .tags import copy_tags
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from .loudwriter import LoudnessWriter
 
 __all__ = [
-    "MAX_CHANNELS",
     "AudioInfo",
     "AudioReader",
     "AudioWriter",

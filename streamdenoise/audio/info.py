@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from ..constants import MAX_RATE, MIN_RATE
+from ..constants import MAX_CHANNELS, MAX_RATE, MIN_RATE
 from ..errors import AudioFormatError, RuntimeMissingError
 from ..names import shown
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BLOCK_FRAMES",
-    "MAX_CHANNELS",
     "AudioInfo",
     "SampleCounter",
     "check_length",
@@ -33,9 +32,6 @@ __all__ = [
     "native_name",
     "soundfile_module",
 ]
-
-MAX_CHANNELS: Final = 32
-"""Most channels of one file or stream; each has its own denoiser state."""
 
 BLOCK_FRAMES: Final = 1 << 16
 """Samples per channel of one block; with float32 a mono block is 256 KiB."""

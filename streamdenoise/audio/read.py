@@ -15,11 +15,10 @@ import numpy as np
 
 from ..closing import Closing
 from ..errors import AudioFormatError
+from ..hush import quiet_alone
 from ..names import shown
-from .hush import hushed
 from .info import (
     BLOCK_FRAMES,
-    MAX_CHANNELS,
     AudioInfo,
     SampleCounter,
     check_length,
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["MAX_CHANNELS", "AudioInfo", "AudioReader", "check_stream"]
+__all__ = ["AudioInfo", "AudioReader", "check_stream"]
 
 # libsndfile's SF_ERR_UNRECOGNISED_FORMAT and SF_ERR_UNSUPPORTED_ENCODING
 _UNKNOWN_FORMAT: Final = (1, 4)
@@ -169,7 +168,7 @@ class AudioReader(Closing):
         if cut is not None and cut.mended is not None:
             file: Any = PatchedSound(self.path, dict([cut.mended]))
         else:
-            with hushed():
+            with quiet_alone():
                 file = sf.SoundFile(native_name(self.path))
         if cut is not None:
             self._expected = round(file.frames * cut.declared / cut.present)
@@ -219,7 +218,7 @@ class AudioReader(Closing):
         buffer.fill(np.nan)
         damage = ""
         try:
-            with hushed(self.info.subtype.startswith("MPEG")):
+            with quiet_alone(self.info.subtype.startswith("MPEG")):
                 count = len(self._file.read(out=buffer))
         except (sf.LibsndfileError, OSError) as error:
             missing = np.isnan(buffer).all(axis=1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from ..audio.sniff import is_container
 from ..errors import AudioFormatError
 from ..names import shown
+from .patterns import fixed_part, folder_id, matching
 from .plan import DENOISED, REMOVED, Found, PlanError
 from .urls import is_remote, other_address, relative_place, scheme_of, url_name
 
@@ -148,7 +148,7 @@ class _Search:
     ) -> None:
         self._recursive = recursive
         self._output = output
-        self._out_id = _folder_id(output) if output else None
+        self._out_id = folder_id(output) if output else None
         self._own_results = own_results
         self._make_remote = remote
         self._remote: Remote | None = None
@@ -203,7 +203,7 @@ class _Search:
 
     def _add_folder(self, name: str, alone: bool) -> None:
         self._many = True
-        if self._out_id is not None and _folder_id(name) == self._out_id:
+        if self._out_id is not None and folder_id(name) == self._out_id:
             raise PlanError(
                 f"the results of {shown(name)} would replace its files; name another "
                 "folder with -o, such as one in it"
@@ -229,7 +229,7 @@ class _Search:
         waiting = [(top, prefix)]
         while waiting:
             folder, place = waiting.pop()
-            identity = _folder_id(folder)
+            identity = folder_id(folder)
             if identity is None or identity in seen:
                 continue
             seen.add(identity)
@@ -289,9 +289,9 @@ class _Search:
 
     def _add_pattern(self, pattern: str) -> None:
         self._many = True
-        base = _fixed_part(pattern)
+        base = fixed_part(pattern)
         before = len(self._found)
-        for name in sorted(glob.iglob(pattern, recursive=True)):  # noqa: PTH207
+        for name in matching(pattern):
             if os.path.isdir(name) or self._is_inside_output(name):  # noqa: PTH112
                 continue
             if self._is_result(name):
@@ -355,14 +355,6 @@ class _Search:
         return place
 
 
-def _folder_id(path: str) -> tuple[int, int] | None:
-    try:
-        status = os.stat(path)  # noqa: PTH116
-    except (OSError, ValueError):
-        return None
-    return status.st_dev, status.st_ino
-
-
 def _is_dir(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
@@ -378,9 +370,3 @@ def _split(name: str) -> tuple[str, str]:
 
 def _likely(kind: str) -> Iterable[str]:
     return [kind] if kind != "wav" else sorted(SOUND | VIDEO)
-
-
-def _fixed_part(pattern: str) -> str:
-    """Return the folder of a pattern that stands before its first wildcard."""
-    fixed = re.split(r"[*?\[]", pattern, maxsplit=1)[0]
-    return os.path.dirname(fixed)  # noqa: PTH120

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
 
-from ..constants import MAX_RATE, MIN_RATE
+from ..constants import MAX_CHANNELS, MAX_RATE, MIN_RATE
 from ..errors import EXIT_INPUT, EXIT_INTERRUPTED, EXIT_OK, StreamDenoiseError
 from ..names import shown
 
@@ -46,7 +46,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 TRACEBACK = "STREAMDENOISE_TRACEBACK"
 
 RATE = click.IntRange(MIN_RATE, MAX_RATE)
-CHANNELS = click.IntRange(1, 32)
+CHANNELS = click.IntRange(1, MAX_CHANNELS)
 """What options for a sample rate and for a number of channels take."""
 
 

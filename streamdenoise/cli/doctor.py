@@ -88,7 +88,7 @@ def doctor(
     streamdenoise doctor --json > report.json
     """  # noqa: D301
     from ..doctor import as_dict, examine, will_work
-    from ..live.portaudio import quiet_stderr
+    from ..hush import quiet_stderr
     from ..live.session import LiveOptions
 
     options = LiveOptions(

@@ -143,9 +143,10 @@ def devices(kind: Kind, wanted: str | int | None = None) -> Check:
     wanted
         As for live.
     """
+    from ..hush import quiet_stderr
     from ..live.devices import candidate_rates, find_device, list_devices, refusal
     from ..live.holders import HeldError
-    from ..live.portaudio import load_sounddevice, quiet_stderr
+    from ..live.portaudio import load_sounddevice
 
     try:
         sd = load_sounddevice()

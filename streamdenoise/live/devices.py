@@ -13,9 +13,10 @@ from typing import Any, Final, Literal, cast
 
 from ..constants import MAX_RATE, MIN_RATE
 from ..errors import DeviceError
+from ..hush import quiet_stderr
 from .holders import ROOT, HeldError, held_error
 from .naming import has_words, listed, meant, near, words_of
-from .portaudio import load_sounddevice, quiet_stderr
+from .portaudio import load_sounddevice
 from .pulse.way import can_go_native, goes_native
 
 Kind = Literal["input", "output"]

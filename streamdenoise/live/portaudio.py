@@ -1,16 +1,15 @@
-"""PortAudio by sounddevice: loading it, keeping it quiet, explaining its errors."""
+"""PortAudio by sounddevice: loading it, explaining its errors."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import sys
-from collections.abc import Iterator
 from types import ModuleType
-from typing import Any, Final, TextIO
+from typing import Any, Final
 
 from ..errors import DeviceError, RuntimeMissingError
+from ..hush import quiet_stderr
 from .behind import server_trouble
 
 # PortAudio's error numbers, as its header names them.
@@ -62,48 +61,6 @@ def _portaudio_command() -> str:
         "sudo apt install libportaudio2 (Debian, Ubuntu, Raspberry Pi OS), sudo dnf "
         "install portaudio (Fedora), or sudo pacman -S portaudio (Arch)"
     )
-
-
-@contextlib.contextmanager
-def quiet_stderr() -> Iterator[None]:
-    """Keep what C libraries print on standard error off the terminal.
-
-    ALSA and PortAudio write there for each rate that a device refuses and for each
-    xrun, right through a meter. What Python itself prints still arrives.
-    """
-    before = sys.stderr
-    try:
-        before.flush()
-        ours = before.fileno() == 2
-        kept = os.dup(2)  # last: who cannot do the rest has nothing to close
-    except (OSError, ValueError, AttributeError):  # no standard error, or not a file
-        yield
-        return
-    with contextlib.ExitStack() as stack:
-        stack.callback(os.close, kept)
-        if ours:
-            stack.enter_context(_stderr_on(kept, before))
-        with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
-            os.dup2(nowhere.fileno(), 2)
-        stack.callback(os.dup2, kept, 2)
-        yield
-
-
-@contextlib.contextmanager
-def _stderr_on(descriptor: int, before: TextIO) -> Iterator[None]:
-    with open(
-        descriptor,
-        "w",
-        buffering=1,
-        encoding=before.encoding,
-        errors=before.errors,
-        closefd=False,
-    ) as stream:
-        sys.stderr = stream
-        try:
-            yield
-        finally:
-            sys.stderr = before
 
 
 def reinitialise(sd: Any) -> None:

@@ -23,7 +23,8 @@ from streamdenoise.train.data import Pack
 from streamdenoise.train.fitconfig import FitConfig
 from streamdenoise.train.layers import CELLS
 from streamdenoise.train.losses import LossConfig, stft
-from streamdenoise.train.mix import MixConfig, Mixer
+from streamdenoise.train.mix import Mixer
+from streamdenoise.train.mixconfig import MixConfig
 from streamdenoise.train.models import WaveModel, make_model
 from streamdenoise.train.optimizers import NormedSGD
 

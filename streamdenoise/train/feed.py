@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from streamdenoise.train.data import Pack
-from streamdenoise.train.mix import MixConfig, Mixer
+from streamdenoise.train.mix import Mixer
+from streamdenoise.train.mixconfig import MixConfig
 
 Audio = npt.NDArray[np.float32]
 _AHEAD = 3

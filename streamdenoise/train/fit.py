@@ -28,7 +28,8 @@ from streamdenoise.train.data import Pack
 from streamdenoise.train.feed import Feed
 from streamdenoise.train.fitconfig import FitConfig
 from streamdenoise.train.losses import LossConfig, istft, spectral_loss, stft
-from streamdenoise.train.mix import MixConfig, Mixer
+from streamdenoise.train.mix import Mixer
+from streamdenoise.train.mixconfig import MixConfig
 from streamdenoise.train.models import LEAD, CarriedModel, make_model
 
 _STATISTICS = 1_000_000_000

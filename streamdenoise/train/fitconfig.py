@@ -9,7 +9,7 @@ from typing import Any
 
 from streamdenoise.errors import StreamDenoiseError
 from streamdenoise.train.losses import LossConfig
-from streamdenoise.train.mix import MixConfig
+from streamdenoise.train.mixconfig import MixConfig
 
 
 @dataclass(frozen=True)

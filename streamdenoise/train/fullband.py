@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamdenoise.errors import AudioFormatError, StreamDenoiseError
-from streamdenoise.train.mix import respectrum
+from streamdenoise.train.shaping import respectrum
 
 FULL_RATE: Final = 48_000
 """Sample rate in Hz of a full-band pack."""

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from streamdenoise.errors import AudioFormatError
 from streamdenoise.train.fullband import FULL_RATE, Audio, stretched
-from streamdenoise.train.mix import active_level, curve, rms
+from streamdenoise.train.shaping import active_level, curve, rms
 
 MIXTURE_SECONDS: Final = 8
 """Length of a mixture."""

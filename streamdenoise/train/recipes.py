@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from streamdenoise.train.fitconfig import FitConfig
 from streamdenoise.train.losses import LossConfig
-from streamdenoise.train.mix import MixConfig
+from streamdenoise.train.mixconfig import MixConfig
 from streamdenoise.train.spectral import NetConfig
 
 _SHIPPED = FitConfig(

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 
 from ..closing import Closing
 from ..errors import DeviceError
-from ..live.portaudio import quiet_stderr
+from ..hush import quiet_stderr
 from ..live.pulse import libpulse as pa
 
 __all__ = [
