@@ -8,7 +8,6 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -69,7 +68,7 @@ class FakeTerminal(io.StringIO):
 class FakeSession:
     """What a view asks a session for; the real one needs devices."""
 
-    source = sink = SimpleNamespace(name="USB card")
+    names = ("USB card", "USB card")
     rate = 48_000
 
     def __init__(self, status: Status) -> None:

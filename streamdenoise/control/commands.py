@@ -53,6 +53,10 @@ class Session(Protocol):
     def status(self) -> Status:
         """Return the numbers of this moment."""
 
+    @property
+    def names(self) -> tuple[str, str]:
+        """Names of the input and the output."""
+
     def latency(self) -> Latency:
         """Return the latency by parts."""
 
@@ -252,8 +256,11 @@ def status_dict(session: Session) -> dict[str, Any]:
         known |= {"bands_in": (), "bands_out": ()}
     known["recording"] = _path_text(known["recording"])
     latency = session.latency()
+    source, sink = session.names
     return {
         **known,
+        "input": source,
+        "output": sink,
         "xrun_count": sum(known["xruns"].values()),
         "settings": asdict(session.settings),
         "latency_parts": {
