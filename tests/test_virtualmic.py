@@ -335,7 +335,7 @@ def test_a_recorder_hears_the_denoised_sound(
         try:
             with server.recording("streamdenoise.mic", RATE) as heard:
                 assert find_all()[0].users
-                time.sleep(3.0)  # what the start held too much has been left out
+                time.sleep(1.0)  # what the start held too much has been left out
                 server.play(talk, "room")
                 time.sleep(0.5)
             said = process.communicate(timeout=30)[1]
