@@ -132,7 +132,7 @@ def test_trouble_with_devices_is_one_sentence(
         ("--rate", "0"),
         ("--rate", "1000000"),
         ("--channels", "0"),
-        ("--channels", "64"),
+        ("--channels", "65"),
         ("--duration", "-1"),
         ("--duration", "nan"),
         ("--strength", "-3"),

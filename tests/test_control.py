@@ -292,7 +292,7 @@ def test_off_says_why_a_recording_has_stopped(session: Any, tmp_path: Path) -> N
     """It runs no more, so another may begin; `off` tells what became of it, once."""
     controls = Controls(session, folder=tmp_path)
     controls.do(["record"])
-    session._recorder.error = StreamDenoiseError("the disk is full")
+    session._recordings.made[-1].error = StreamDenoiseError("the disk is full")
     assert "recording" not in controls.do(["status"])
     assert controls.status()["recording"] is None
     with pytest.raises(StreamDenoiseError, match="stopped: the disk is full"):

@@ -14,13 +14,10 @@ import soundfile
 
 import streamdenoise.live.session as session_module
 from streamdenoise import Denoiser, DeviceError, ModelError, OutputError, Settings
-from streamdenoise.live.session import (
-    LiveOptions,
-    LiveSession,
-    Status,
-    make_bridge,
-    realtime,
-)
+from streamdenoise.live.opening import make_bridge
+from streamdenoise.live.options import LiveOptions
+from streamdenoise.live.realtime import realtime
+from streamdenoise.live.session import LiveSession, Status
 from streamdenoise.live.stream import LiveStream
 from tests.fakes import GainModel, IdentityModel
 from tests.fakesound import FakeSound, Flags, device
@@ -406,7 +403,7 @@ def full_disk(session: LiveSession, path: Path) -> None:
         raise OutputError("cannot write: the disk is full")
 
     session.record(path)
-    recorder = session._recorder
+    recorder = session._recordings.made[-1]
     assert recorder is not None and recorder._writer is not None
     recorder._writer.write = write  # type: ignore[method-assign]
 

@@ -481,7 +481,7 @@ def test_a_recording_that_stopped_does_not_go_on_at_another_rate(
     sound = OpensAt([CARD], pace=0.004)
     live = Running(sound, record=tmp_path / "talk.wav")
     live.wait(lambda: live.session.core.callbacks > 5)
-    recorder = live.session._recorder
+    recorder = live.session._recordings.made[-1]
     assert recorder is not None
     recorder.error = OutputError("cannot write: the disk is full")
     live.wait(lambda: len(live.said) == 1)

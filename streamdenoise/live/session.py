@@ -2,83 +2,36 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from ..engine import Denoiser
-from ..errors import ModelError, OutputError, StreamDenoiseError
+from ..errors import ModelError, StreamDenoiseError
 from ..meters import Meter
 from ..model import StepModel, load_model
 from ..settings import Settings
 from .devices import Device, Kind
 from .latency import Latency
-from .opening import make_bridge, warm_up
+from .opening import warm_up
+from .options import LiveOptions
 from .portaudio import load_sounddevice
 from .realtime import realtime
-from .recorder import Recorder
+from .recordings import Recordings
 from .stream import LiveStream
 from .summary import Status, advice, summarise
 from .supervise import Supervisor
 
-__all__ = ["LiveOptions", "LiveSession", "Status", "make_bridge", "realtime"]
+__all__ = ["LiveOptions", "LiveSession", "Status"]
 
 TICK_SECONDS: Final = 0.1
 """Pause between two looks of the main thread at the counters."""
 
 DEADLINE_SHARE: Final = 0.3
 """Most of a hop that nine steps of ten may take at the start without a warning."""
-
-
-@dataclass(frozen=True)
-class LiveOptions:
-    """What a person asks of live sound.
-
-    Attributes
-    ----------
-    input, output
-        Part of a name, an index, or None for the default.
-    model
-        Name or path; None for the default.
-    settings
-        To begin with; change them later through `LiveSession.settings`.
-    rate
-        In Hz; None: what the devices prefer.
-    channels, link_channels
-        How many; denoised each by itself, or with one gain for all of them.
-    heard, played
-        Channels with which input and output open if they can; None: `channels`. Where
-        a stream and a device of a sound server differ in them, the server sums them up
-        in its own way: PipeWire makes stereo that becomes mono 3 dB louder.
-    latency
-        Asked of each device: seconds, ``"low"``, ``"high"``, or ``"auto"``: the
-        shortest that runs without xruns for ten seconds.
-    record, force
-        File for what is played, and whether it may be replaced.
-    reinitialise
-        Whether PortAudio may be started anew to find a device that was lost. That
-        ends all streams of the process: say no if there are others.
-    """
-
-    input: str | int | None = None
-    output: str | int | None = None
-    model: str | Path | None = None
-    settings: Settings = field(default_factory=Settings)
-    rate: int | None = None
-    channels: int = 1
-    link_channels: bool = False
-    heard: int | None = None
-    played: int = 2
-    latency: float | str = "auto"
-    record: Path | None = None
-    force: bool = False
-    reinitialise: bool = True
 
 
 class LiveSession:
@@ -125,10 +78,7 @@ class LiveSession:
         self._stop = False
         self._core: LiveStream | None = None
         self._settings = options.settings
-        self._recorders: list[Recorder] = []
-        self._recorder: Recorder | None = None
-        self._told: Recorder | None = None
-        self._asked: tuple[Path, bool] | None = None
+        self._recordings = Recordings(options.channels, warn)
         self._began = self._ended = self._usual = 0.0
         self._retired: list[Denoiser] = []
         self._model: StepModel | None = None
@@ -205,7 +155,7 @@ class LiveSession:
             self._say_slow(core)
             if old is not None:
                 core.inherit(old)
-                self._record_on(old)
+                self._recordings.go_over(old, core)
 
     def _say_slow(self, core: LiveStream) -> None:
         """Say it if the core that was made last is too slow for this machine."""
@@ -216,17 +166,6 @@ class LiveSession:
                 f"{1000 * deadline:.1f} ms that it may: expect xruns; close other "
                 "programs, or choose a smaller --model"
             )
-
-    def _record_on(self, old: LiveStream) -> None:
-        """Go on recording at another rate, in another file beside the first."""
-        recorder, old.recorder = self._recorder, None
-        if recorder is None or recorder.error is not None or self._asked is None:
-            return
-        path, force = self._asked
-        try:
-            self._record(_beside(path, self.rate), force)
-        except StreamDenoiseError as error:
-            self._warn(f"{error}; live sound goes on")
 
     def _denoiser(self, model: StepModel, rate: int, settings: Settings) -> Denoiser:
         hop = model.card.stft(rate).hop
@@ -281,8 +220,7 @@ class LiveSession:
     @property
     def recording(self) -> Path | None:
         """File that is being recorded, or None; None too once the writing failed."""
-        recorder = self._recorder
-        return None if recorder is None or recorder.error else recorder.path
+        return self._recordings.path
 
     def record(self, path: Path | None, force: bool = False) -> None:
         """Begin to record what is played, or end it with None.
@@ -303,26 +241,7 @@ class LiveSession:
             If the last recording is not whole, or the new one cannot be made.
         """
         with self._lock:
-            self._asked = None if path is None else (path, force)
-            self._record(path, force)
-
-    def _record(self, path: Path | None, force: bool) -> None:
-        old, self._recorder = self._recorder, None
-        self.core.recorder = None
-        try:
-            if old is not None:
-                old.close()
-        except OutputError:
-            if path is None or old is not self._told:
-                raise
-        finally:
-            if path is not None:
-                channels = self.options.channels
-                new = Recorder(path, self.rate, channels, force=force)
-                for note in new.notes:
-                    self._warn(note)
-                self._recorders.append(new)
-                self._recorder = self.core.recorder = new
+            self._recordings.record(self.core, path, force)
 
     @property
     def model_name(self) -> str:
@@ -426,16 +345,8 @@ class LiveSession:
                 if not self.core.succeeding:
                     self._retired.clear()
                 self._devices.look()
-            self._say_stopped()
+            self._recordings.say_stopped()
             tick(self.status(self.bands))
-
-    def _say_stopped(self) -> None:
-        """Say of each recording once that it has stopped by itself."""
-        recorder = self._recorder
-        if recorder is None or recorder.error is None or recorder is self._told:
-            return
-        self._told = recorder
-        self._warn(f"{recorder.trouble}; live sound goes on")
 
     def status(self, bands: bool = True) -> Status:
         """Return the numbers of this moment, with levels by band or without."""
@@ -489,7 +400,7 @@ class LiveSession:
         return summarise(
             self.core,
             self.latency(),
-            self._recorders,
+            self._recordings.made,
             seconds=self._ended - self._began,
             sample_rate=self.rate,
             channels=self.options.channels,
@@ -525,9 +436,7 @@ class LiveSession:
         OutputError
             If it is not whole.
         """
-        recorder = self._recorder
-        if recorder is not None:
-            recorder.close()
+        self._recordings.close()
 
     def __enter__(self) -> LiveSession:
         """Return itself; the devices are open already."""
@@ -540,19 +449,6 @@ class LiveSession:
         except StreamDenoiseError:
             if value is None:
                 raise
-
-
-def _beside(path: Path, rate: int) -> Path:
-    """Return a free name for what follows `path` at another rate.
-
-    Devices may go to and fro between two rates: no part replaces another.
-    """
-    for number in itertools.count(1):
-        more = f"-{number}" if number > 1 else ""
-        name = path.with_name(f"{path.stem}-{rate}{more}{path.suffix}")
-        if not os.path.lexists(name):
-            break
-    return name
 
 
 def _engine_failed(error: Exception) -> StreamDenoiseError:
