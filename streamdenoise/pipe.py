@@ -7,13 +7,10 @@ while it runs is nothing but the work that cannot be done earlier.
 
 from __future__ import annotations
 
-import io
 import os
-import select
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 import numpy as np
 
@@ -21,7 +18,8 @@ from .audio.file import check_stream
 from .audio.pcm import SAMPLE_FORMATS, SampleFormat
 from .audio.riff import read_header, stream_header
 from .audio.wavscan import begins_chunk
-from .errors import AudioFormatError, OutputError
+from .errors import AudioFormatError
+from .pipeends import ByteReader, position, write
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -33,8 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["PipeResult", "run_pipe"]
 
 _READ_BYTES: Final = 1 << 16
-_WAIT_SECONDS: Final = 0.1
-_NAP_SECONDS: Final = 0.001
 
 
 @dataclass(frozen=True)
@@ -133,7 +129,7 @@ def run_pipe(
 
     if model is None or isinstance(model, str):
         model = load_model(model)
-    reader = _Reader(source, stopped)
+    reader = ByteReader(source, stopped)
     stream = _identify(reader, sample_rate, channels, sample_format, warn)
     hop = model.card.stft(stream.sample_rate).hop
     engine = Denoiser(
@@ -144,9 +140,9 @@ def run_pipe(
         block=hop,
         link_channels=link_channels,
     )
-    start = _position(sink)
+    start = position(sink)
     if stream.wav:
-        _write(sink, stream.header(stream.data_bytes))
+        write(sink, stream.header(stream.data_bytes))
     frames = _Flow(stream, engine, hop, sink, warn).run(reader)
     if stream.wav:
         _complete(sink, stream, frames, start, warn)
@@ -169,11 +165,11 @@ def _complete(
     """End a WAV stream whose header was written at `start`, None in a pipe."""
     length, said = frames * stream.align, stream.data_bytes
     if length % 2 and (said or start is not None):
-        _write(sink, b"\0")  # a chunk of known length is padded to an even one
+        write(sink, b"\0")  # a chunk of known length is padded to an even one
     if length != said and start is not None:
         # A file, not a pipe: its header can still tell the true length.
         sink.seek(start)
-        _write(sink, stream.header(length))
+        write(sink, stream.header(length))
         sink.seek(0, os.SEEK_END)
     if said is None or length <= said:
         return
@@ -186,75 +182,8 @@ def _complete(
     )
 
 
-class _Reader:
-    """Bytes of a stream as they come, with the first ones looked at beforehand."""
-
-    def __init__(self, source: BinaryIO, stopped: Callable[[], bool] | None) -> None:
-        self._source = source
-        self._stopped = stopped or (lambda: False)
-        # A read that waits cannot be stopped, and `read1` of a source that does not
-        # wait takes "nothing yet" for the end: both are asked before.
-        self._asks = stopped is not None or not _waits(source)
-        self._ahead = b""
-        # `read` of a buffered stream waits until it has all; `read1` takes what is
-        # there, which is what keeps a live pipe live.
-        self._some: Callable[[int], bytes | None] = getattr(
-            source, "read1", source.read
-        )
-
-    def peek(self, size: int) -> bytes:
-        """Return the first `size` bytes, fewer at the end, and keep them."""
-        while len(self._ahead) < size:
-            part = self._next(size - len(self._ahead))
-            if not part:
-                break
-            self._ahead += part
-        return self._ahead[:size]
-
-    def read(self, size: int, /) -> bytes:
-        """Return at least one byte and at most `size`, nothing at the end."""
-        if self._ahead:
-            part, self._ahead = self._ahead[:size], self._ahead[size:]
-            return part
-        return self._next(size)
-
-    def _next(self, size: int) -> bytes:
-        while not self._stopped():
-            if self._asks and not _is_ready(self._source, to_write=False):
-                continue
-            part = self._some(size)
-            if part is not None:
-                return part
-            # Nothing yet, and no end either: it is asked from now on. The nap is for
-            # those that cannot be asked.
-            self._asks = True
-            time.sleep(_NAP_SECONDS)
-        return b""
-
-
-def _waits(source: BinaryIO) -> bool:
-    """Tell whether a read waits until something is there."""
-    try:
-        return os.get_blocking(source.fileno())
-    except (OSError, ValueError, AttributeError):
-        return True
-
-
-def _is_ready(stream: Any, *, to_write: bool) -> bool:
-    """Wait a moment for a stream; true at once where nobody can tell."""
-    ours = [stream]
-    try:
-        if to_write:
-            found = select.select([], ours, [], _WAIT_SECONDS)
-        else:
-            found = select.select(ours, [], [], _WAIT_SECONDS)
-    except (OSError, ValueError, TypeError):
-        return True  # no file, or a pipe of Windows
-    return any(found)
-
-
 def _identify(
-    reader: _Reader,
+    reader: ByteReader,
     sample_rate: int | None,
     channels: int | None,
     sample_format: str | None,
@@ -332,7 +261,7 @@ class _Flow:
         self._received = self._sent = 0
         self._warned = False
 
-    def run(self, reader: _Reader) -> int:
+    def run(self, reader: ByteReader) -> int:
         """Work until the end; return the samples per channel that went through."""
         left = self._take(reader, self._stream.data_bytes)
         if left == 0 and not self._is_over(reader):
@@ -346,7 +275,7 @@ class _Flow:
                 pass
         return self._sent
 
-    def _take(self, reader: _Reader, left: int | None) -> int | None:
+    def _take(self, reader: ByteReader, left: int | None) -> int | None:
         """Denoise `left` bytes, or all; return how many of them did not come."""
         while left is None or left > 0:
             data = reader.read(_READ_BYTES if left is None else min(_READ_BYTES, left))
@@ -357,7 +286,7 @@ class _Flow:
             self._work()
         return left
 
-    def _is_over(self, reader: _Reader) -> bool:
+    def _is_over(self, reader: ByteReader) -> bool:
         """Tell whether what follows the declared length is no sound."""
         odd = (self._stream.data_bytes or 0) % 2
         head = reader.peek(8 + odd)
@@ -418,57 +347,5 @@ class _Flow:
 
     def _send(self, clean: NDArray[np.float32]) -> None:
         if len(clean):
-            _write(self._sink, self._stream.sample_format.encode(clean))
+            write(self._sink, self._stream.sample_format.encode(clean))
             self._sent += len(clean)
-
-
-def _write(sink: BinaryIO, data: bytes) -> None:
-    try:
-        _write_all(sink, data)
-        sink.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise OutputError(
-            f"cannot write to standard output: {error.strerror}"
-        ) from error
-
-
-def _write_all(sink: BinaryIO, data: bytes) -> None:
-    """Write all of `data`, also where a write may take a part of it, or nothing."""
-    raw: Any = sink
-    if isinstance(sink, io.BufferedWriter):
-        # Past its buffer: what waits in it would hold up the end of the program.
-        sink.flush()
-        raw = sink.raw
-    if not isinstance(raw, io.RawIOBase):
-        raw.write(data)
-        return
-    rest = memoryview(data)
-    while rest:
-        count = raw.write(rest)
-        if count is None:  # a non-blocking one that is full
-            time.sleep(_NAP_SECONDS)
-            _is_ready(raw, to_write=True)
-        else:
-            rest = rest[count:]
-
-
-def _position(sink: BinaryIO) -> int | None:
-    """Where `sink` is, if what is written now can be written again later."""
-    try:
-        if not sink.seekable():
-            return None
-        return None if _appends(sink) else sink.tell()
-    except (OSError, AttributeError):
-        return None
-
-
-def _appends(sink: BinaryIO) -> bool:
-    # With `>>` every write goes to the end, wherever one seeks.
-    try:
-        import fcntl
-
-        return bool(fcntl.fcntl(sink.fileno(), fcntl.F_GETFL) & os.O_APPEND)
-    except (ImportError, OSError):
-        return False

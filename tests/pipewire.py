@@ -35,7 +35,9 @@ class PipeWireServer(PulseServer):
             )
         self._children = []
         for _ in range(100):
-            if self._pactl("info").returncode == 0 and "auto_null" in self._sinks():
+            # Its session manager gets to know of defaults last.
+            words = "set-default-sink", "auto_null"
+            if "auto_null" in self._sinks() and self._pactl(*words).returncode == 0:
                 return
             if self._session.poll() is not None:
                 break

@@ -173,6 +173,28 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
+def pactl(*words: str) -> str:
+    """Call the server's own program, for the server that this process asks."""
+    done = subprocess.run(
+        ["pactl", *words],
+        env={**os.environ, "LC_ALL": "C.UTF-8"},
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def hide_libpulse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this process be on a computer without the server's client library."""
+
+    def load() -> None:
+        raise OSError("libpulse.so.0: cannot open shared object file")
+
+    monkeypatch.setattr("streamdenoise.live.pulse.libpulse.load_libpulse", load)
+
+
 def wait_for(condition: Callable[[], bool], seconds: float = 40.0) -> bool:
     """Ask again and again whether something is so, until it is or time is over."""
     until = time.monotonic() + seconds

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from streamdenoise.virtual.parts import find_all
+from streamdenoise.virtual.found import find_all
 from tests.pipewire import pipewire
 from tests.pulse import PulseServer, list_anew, pulse
 

@@ -12,7 +12,7 @@ import pytest
 from streamdenoise.live.behind import server_trouble
 from streamdenoise.live.portaudio import explain
 from tests.fakesound import PortAudioError
-from tests.pulse import PulseServer, need_pulse
+from tests.pulse import PulseServer, hide_libpulse, need_pulse
 
 ROOT = Path(__file__).parent.parent
 DOOR, CARD = "1 default (ALSA)", "0 USB Audio: - (hw:1,0) (ALSA)"
@@ -89,3 +89,9 @@ def test_one_device_for_both_sides_is_said_once() -> None:
         assert said.startswith(f"{CARD} cannot be opened")
     both = f"the pair {CARD} and 2 Speakers (ALSA)"
     assert str(explain(FAILED, both)).startswith(both)
+
+
+def test_without_libpulse_nothing_is_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether the server answers is not known then."""
+    hide_libpulse(monkeypatch)
+    assert server_trouble(DOOR) is None

@@ -10,16 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamdenoise.control.commands import (
-    LADDER,
-    USAGE,
-    Command,
-    ControlError,
-    Controls,
-    parse,
-    strength_text,
-)
+from streamdenoise.control.commands import LADDER, Controls, strength_text
 from streamdenoise.control.keys import KEYS
+from streamdenoise.control.words import USAGE, Command, ControlError, parse
 from streamdenoise.errors import StreamDenoiseError
 from streamdenoise.live.session import LiveOptions, LiveSession
 from streamdenoise.settings import Settings

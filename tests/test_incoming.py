@@ -22,14 +22,16 @@ import streamdenoise.virtual.second as second_module
 from streamdenoise import denoise, load_model
 from streamdenoise.control.client import NAME, request
 from streamdenoise.errors import DeviceError, StreamDenoiseError
-from streamdenoise.virtual import pactl
+from streamdenoise.virtual import soundserver
 from streamdenoise.virtual.absence import GONE_SECONDS, Absence
+from streamdenoise.virtual.asking import Asking
+from streamdenoise.virtual.found import find_all
 from streamdenoise.virtual.incoming import Incoming
 from streamdenoise.virtual.owner import Owner
-from streamdenoise.virtual.parts import find_all, make_loudspeaker
+from streamdenoise.virtual.parts import make_loudspeaker
 from streamdenoise.virtual.second import WAITING, SecondLive
 from tests.alike import share_heard
-from tests.pulse import PulseServer, pulse, wait_for
+from tests.pulse import PulseServer, pactl, pulse, wait_for
 from tests.test_live_pulse import recording
 from tests.test_virtualmic import RATE, ROOT, run, server
 
@@ -37,6 +39,7 @@ __all__ = ["pulse", "server"]
 
 HOLD = """
 import sys, time
+from streamdenoise.virtual.asking import Asking
 from streamdenoise.virtual.incoming import Incoming
 incoming = Incoming(arguments=["--model", sys.argv[1]])
 print("made", incoming._live.pid, flush=True)
@@ -46,8 +49,8 @@ time.sleep(60)
 
 def plays() -> bool:
     """Whether the second live has both its streams."""
-    sinks = {e.index: e.name for e in pactl.entries("sinks")}
-    names = {sinks.get(e.attached or 0) for e in pactl.entries("sink-inputs")}
+    sinks = {e.index: e.name for e in soundserver.entries("sinks")}
+    names = {sinks.get(e.attached or 0) for e in soundserver.entries("sink-inputs")}
     return "ear" in names and "streamdenoise-incoming" not in names
 
 
@@ -55,7 +58,7 @@ def test_the_others_are_heard_denoised(
     server: PulseServer, model_path: Path, tmp_path: Path, rng: np.random.Generator
 ) -> None:
     """A call plays into the loudspeaker; the real one gives what `denoise` gives."""
-    pactl.run("set-default-sink", "ear")
+    pactl("set-default-sink", "ear")
     x = recording(rng)
     talk = tmp_path / "talk.wav"
     soundfile.write(talk, x, RATE, subtype="FLOAT")
@@ -66,7 +69,7 @@ def test_the_others_are_heard_denoised(
     with Incoming(arguments=words) as incoming:
         assert [(f.kind, f.state) for f in find_all()] == [("loudspeaker", "live")]
         assert incoming.description == "Denoised loudspeaker"
-        assert pactl.server().default_sink == "ear"
+        assert soundserver.server().default_sink == "ear"
         assert wait_for(plays), "the second live does not play"
         for _ in range(4):
             with server.recording("ear.monitor", RATE) as heard:
@@ -131,11 +134,13 @@ def test_the_loudspeaker_that_the_environment_names_is_played_on(
     server: PulseServer, model_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """PULSE_SINK wins over the default one, as for every other program."""
-    pactl.run("set-default-sink", "room")
+    pactl("set-default-sink", "room")
     monkeypatch.setenv("PULSE_SINK", "ear")
     with Incoming(arguments=["--model", str(model_path)]) as incoming:
         assert incoming.output == next(
-            entry.description for entry in pactl.entries("sinks") if entry.name == "ear"
+            entry.description
+            for entry in soundserver.entries("sinks")
+            if entry.name == "ear"
         )
         assert wait_for(plays)
 
@@ -170,7 +175,7 @@ def test_what_the_second_live_says_does_not_grow(
 
 def test_it_comes_back(server: PulseServer, model_path: Path) -> None:
     """A loudspeaker that a new server does not know is made anew, and heard again."""
-    pactl.run("set-default-sink", "ear")
+    pactl("set-default-sink", "ear")
     said: list[str] = []
     words = ["--model", str(model_path), "--rate", str(RATE), "--latency", "0.06"]
     with Incoming(arguments=words) as incoming:
@@ -181,7 +186,7 @@ def test_it_comes_back(server: PulseServer, model_path: Path) -> None:
         incoming.restore(said.append)
         assert [(f.kind, f.state) for f in find_all()] == [("loudspeaker", "live")]
         assert len(said) == 1 and "it is back" in said[0]
-        assert pactl.server().default_sink == "ear"
+        assert soundserver.server().default_sink == "ear"
         assert wait_for(listens), "the second live does not listen to it"
         incoming.check(said.append)
         incoming.restore(said.append)
@@ -193,13 +198,13 @@ def test_it_comes_back(server: PulseServer, model_path: Path) -> None:
 def headset(server: PulseServer) -> Iterator[PulseServer]:
     """A third loudspeaker, the default one, which a test may unplug."""
     server.add_sink("headset")
-    pactl.run("set-default-sink", "headset")
+    pactl("set-default-sink", "headset")
     try:
         yield server
     finally:
         server.remove_sink("headset")
-        pactl.run("set-default-sink", "ear")
-        pactl.run("suspend-sink", "ear", "0")
+        pactl("set-default-sink", "ear")
+        pactl("suspend-sink", "ear", "0")
 
 
 def state() -> str:
@@ -211,8 +216,8 @@ def state() -> str:
 
 def plays_on(sink: str) -> bool:
     """Whether anything plays into a sink."""
-    numbers = {e.index for e in pactl.entries("sinks") if e.name == sink}
-    return any(e.attached in numbers for e in pactl.entries("sink-inputs"))
+    numbers = {e.index for e in soundserver.entries("sinks") if e.name == sink}
+    return any(e.attached in numbers for e in soundserver.entries("sink-inputs"))
 
 
 def test_an_unplugged_loudspeaker_is_left_for_another(
@@ -224,28 +229,27 @@ def test_an_unplugged_loudspeaker_is_left_for_another(
     """
     monkeypatch.setattr(second_module, "ASK_SECONDS", 0.5)
     said: list[str] = []
-    asked: list[tuple[str, ...]] = []
+    asked: list[Asking] = []
     words = ["--model", str(model_path), "--rate", str(RATE), "--latency", "0.06"]
     with Incoming(arguments=words) as incoming:
         assert incoming._sink == "headset"
         assert wait_for(lambda: state() == "running", 30.0)
-        real = pactl.run
         with monkeypatch.context() as patch:
-            patch.setattr(pactl, "run", lambda *w: asked.append(w) or real(*w))
+            patch.setattr(Asking, "_connect", asked.append)
             until = time.monotonic() + 2.0
             while time.monotonic() < until:
                 incoming.check(said.append)
                 time.sleep(0.1)
         assert (said, asked) == ([], [])
-        pactl.run("set-default-sink", "ear")
+        pactl("set-default-sink", "ear")
         headset.remove_sink("headset")
         first = incoming._live
         # The server moves its stream, until that has to be opened again: here because
         # nothing comes through for a while.
         assert wait_for(lambda: plays_on("ear"))
-        pactl.run("suspend-sink", "ear", "1")
+        pactl("suspend-sink", "ear", "1")
         assert wait_for(lambda: state() == WAITING, 30.0)
-        pactl.run("suspend-sink", "ear", "0")
+        pactl("suspend-sink", "ear", "0")
 
         def moved() -> bool:
             incoming.check(said.append)
@@ -280,10 +284,12 @@ def test_it_goes_back_to_the_headset(headset: PulseServer, model_path: Path) -> 
 
         def heard_on(sink: str) -> bool:
             incoming.restore(said.append)
-            there = next((e for e in pactl.entries("sinks") if e.name == sink), None)
+            there = next(
+                (e for e in soundserver.entries("sinks") if e.name == sink), None
+            )
             return there is not None and incoming._heard_on([there]) is not None
 
-        pactl.run("set-default-sink", "ear")
+        pactl("set-default-sink", "ear")
         for _ in range(2):
             headset.remove_sink("headset")
             assert wait_for(lambda: plays_on("ear"), 10.0)
@@ -313,7 +319,7 @@ def test_a_loudspeaker_that_is_late_is_waited_for(
         incoming.restore(said.append)
         time.sleep(GONE_SECONDS)
         headset.remove_sink("headset")
-        pactl.run("set-default-sink", "ear")
+        pactl("set-default-sink", "ear")
         incoming.restore(said.append)
         assert (starts, said) == ([], [])
         time.sleep(GONE_SECONDS)
@@ -369,7 +375,7 @@ def test_waiting_is_said_once_and_its_end(monkeypatch: pytest.MonkeyPatch) -> No
 
     def refused(warn: object) -> None:
         tries.append(warn)
-        raise pactl.NoServerError("no server")
+        raise soundserver.NoServerError("no server")
 
     monkeypatch.setattr(incoming, "restore", refused)
     said: list[str] = []
@@ -408,8 +414,10 @@ def answers() -> bool:
 
 def listens() -> bool:
     """Whether the second live records what the loudspeaker plays."""
-    sources = {e.index: e.name for e in pactl.entries("sources")}
-    names = {sources.get(e.attached or 0) for e in pactl.entries("source-outputs")}
+    sources = {e.index: e.name for e in soundserver.entries("sources")}
+    names = {
+        sources.get(e.attached or 0) for e in soundserver.entries("source-outputs")
+    }
     return "streamdenoise-incoming.monitor" in names
 
 

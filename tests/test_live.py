@@ -12,8 +12,10 @@ import pytest
 
 from streamdenoise import Denoiser, Meter, Settings
 from streamdenoise.live.bridge import Bridge
+from streamdenoise.live.engines import PRIME_SECONDS
 from streamdenoise.live.realtime import realtime
-from streamdenoise.live.stream import PRIME_SECONDS, LiveStream, spread
+from streamdenoise.live.spread import spread
+from streamdenoise.live.stream import LiveStream
 from tests.fakes import BrokenModel, GainModel, IdentityModel, MemoryModel
 from tests.fakesound import NO_FLAGS, Flags
 

@@ -17,10 +17,10 @@ from streamdenoise.cli import completers
 from streamdenoise.errors import ModelError
 from streamdenoise.live.devices import Device, find_device, list_devices
 from streamdenoise.live.session import LiveOptions, LiveSession
-from streamdenoise.virtual import pactl
+from streamdenoise.virtual import soundserver
+from streamdenoise.virtual.found import find_all
 from streamdenoise.virtual.named import Chosen
-from streamdenoise.virtual.parts import find_all
-from tests.pulse import PulseServer, list_anew, pulse, wait_for
+from tests.pulse import PulseServer, list_anew, pactl, pulse, wait_for
 
 __all__ = ["pulse"]
 
@@ -43,7 +43,7 @@ def furnished(server: PulseServer) -> Iterator[PulseServer]:
     list_anew()
     properties = "{}_properties=device.description={}"
     made = [
-        pactl.load_module(module, *words, properties.format(kind, name))
+        soundserver.load_module(module, *words, properties.format(kind, name))
         for module, kind, name, *words in (
             ("module-null-sink", "sink", SPEAKERS, "sink_name=spk", "rate=48000"),
             (
@@ -69,15 +69,15 @@ def furnished(server: PulseServer) -> Iterator[PulseServer]:
     for found in find_all():
         found.remove()
     for number in reversed(made):
-        pactl.unload_module(number)
+        soundserver.unload_module(number)
 
 
 def names() -> list[str]:
     return [e.name for kind in ("sinks", "sources") for e in entries(kind)]
 
 
-def entries(kind: Any) -> list[pactl.Entry]:
-    return pactl.entries(kind)
+def entries(kind: Any) -> list[soundserver.Entry]:
+    return soundserver.entries(kind)
 
 
 def ends(process: int) -> tuple[list[str], list[str]]:
@@ -85,7 +85,7 @@ def ends(process: int) -> tuple[list[str], list[str]]:
     found = []
     for streams, kind in (("source-outputs", "sources"), ("sink-inputs", "sinks")):
         known = {e.index: e.name for e in entries(kind)}
-        attached = [e.attached for e in pactl.streams_of(streams, process)]  # type: ignore[arg-type]
+        attached = [e.attached for e in soundserver.streams_of(streams, process)]  # type: ignore[arg-type]
         found.append([known[at] for at in attached if at in known])
     return found[0], found[1]
 
@@ -133,10 +133,10 @@ def served() -> dict[str, Device]:
 
 def test_they_are_listed(server: PulseServer) -> None:
     """With description, channels, rate and default; what is ours for others is not."""
-    pactl.run("set-default-sink", "head")
-    assert wait_for(lambda: pactl.server().default_sink == "head", 5.0)
+    pactl("set-default-sink", "head")
+    assert wait_for(lambda: soundserver.server().default_sink == "head", 5.0)
     found = served()
-    kind = pactl.server().name
+    kind = soundserver.server().name
     speakers, microphone = found["spk"], found["imic"]
     assert (speakers.name, speakers.host_api) == (SPEAKERS, kind)
     assert (speakers.inputs, speakers.outputs, speakers.default_rate) == (0, 2, 48_000)
@@ -186,7 +186,7 @@ def test_live_goes_where_it_was_told(server: PulseServer, model_path: Path) -> N
     live = Live(server, model_path, *words)
     assert live.reaches("imic", "spk"), ends(live.process.pid)
     summary = live.end()
-    kind = pactl.server().name
+    kind = soundserver.server().name
     assert f"{MICROPHONE} ({kind}) -> {SPEAKERS} ({kind})" in live.said
     assert live.said.count("wear headphones") == 1
     assert summary["input"]["server_name"] == "imic"
@@ -206,7 +206,7 @@ def test_a_virtual_microphone_hears_the_one_that_is_named(
     server: PulseServer, model_path: Path
 ) -> None:
     """Though the default source is another one."""
-    pactl.run("set-default-source", "ear.monitor")
+    pactl("set-default-source", "ear.monitor")
     live = Live(server, model_path, "--virtual-mic", "--input", "internal")
     assert live.reaches("imic", "streamdenoise.sink"), ends(live.process.pid)
     live.end()
@@ -217,7 +217,7 @@ def test_the_others_are_heard_on_the_output_that_was_named(
     server: PulseServer, model_path: Path
 ) -> None:
     """In a call each direction has an output of its own."""
-    pactl.run("set-default-sink", "spk")
+    pactl("set-default-sink", "spk")
     words = ("--virtual-mic", "--also-incoming", "--input", "internal")
     live = Live(server, model_path, *words, "--output", "headphones")
 
@@ -234,7 +234,7 @@ def test_the_others_are_heard_on_the_output_that_was_named(
 
 def test_our_own_microphone_is_no_input(server: PulseServer, model_path: Path) -> None:
     """It would hear itself: one sentence, and exit code 3."""
-    pactl.load_module(
+    soundserver.load_module(
         "module-null-sink",
         "sink_name=ours",
         'sink_properties="device.description=Denoised streamdenoise.mic=ours"',

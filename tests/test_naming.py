@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from typing import Any
 
 import pytest
@@ -9,27 +10,11 @@ import pytest
 from streamdenoise import DeviceError
 from streamdenoise.live.devices import Device, find_device
 from streamdenoise.live.howling import loudspeaker_advice
-from streamdenoise.virtual import pactl
+from streamdenoise.live.pulse.libpulse import DEFAULT, SampleSpec, load_libpulse
+from streamdenoise.virtual import soundserver
+from streamdenoise.virtual.infos import DeviceInfo, Port, read_device
 from streamdenoise.virtual.named import with_served
-from streamdenoise.virtual.pactl import Entry, Server, parse_text
-
-SINKS = """\
-Sink #48
-\tState: RUNNING
-\tName: alsa_output.pci-0000_00_1f.3.analog-stereo
-\tDescription: Built-in Audio Analog Stereo
-\tSample Specification: s32le 2ch 48000Hz
-\tOwner Module: 4294967295
-\tMonitor Source: alsa_output.pci-0000_00_1f.3.analog-stereo.monitor
-\tProperties:
-\t\tdevice.form_factor = "internal"
-\tPorts:
-\t\tanalog-output-speaker: Speakers (type: Speaker, priority: 10000, not available)
-\t\tanalog-output-headphones: Headphones (type: Headphones, priority: 9900, available)
-\tActive Port: analog-output-headphones
-\tFormats:
-\t\tpcm
-"""
+from streamdenoise.virtual.soundserver import Entry, Server
 
 
 def own(index: int, name: str, api: str = "ALSA", **more: Any) -> Device:
@@ -118,26 +103,28 @@ def serve(monkeypatch: pytest.MonkeyPatch, sinks: list[Entry]) -> None:
     known = Server("PulseAudio", "16", sinks[0].name, "mic")
     kind = {"device.form_factor": "internal"}
     mic = Entry(1, "mic", "Built-in Audio", channels=1, rate=44_100, properties=kind)
-    monkeypatch.setattr(pactl, "server", lambda: known)
+    monkeypatch.setattr(soundserver, "server", lambda: known)
     lists = {"sinks": sinks, "sources": [mic]}
-    monkeypatch.setattr(pactl, "entries", lambda kind: lists[kind])
+    monkeypatch.setattr(soundserver, "entries", lambda kind: lists[kind])
 
 
 def test_ports_and_samples_are_read() -> None:
-    """What is plugged in is known by its port, from text and from JSON."""
-    (sink,) = parse_text(SINKS)
-    assert (sink.channels, sink.rate) == (2, 48_000)
-    assert sink.port == ("analog-output-headphones", "Headphones", "Headphones")
-    raw = {
-        "index": 48,
-        "sample_specification": "s16le 1ch 44100Hz",
-        "active_port": "[Out] Speaker",
-        "ports": [{"name": "[Out] Speaker", "description": "Speaker", "type": "Mic"}],
-    }
-    sink = pactl._from_json(raw)
-    assert (sink.channels, sink.rate) == (1, 44_100)
-    assert sink.port == ("[Out] Speaker", "Speaker", "Mic")
-    assert pactl._from_json(raw | {"ports": [], "active_port": None}).port == ()
+    """What is plugged in is known by its port, read from where libpulse has it."""
+    library = load_libpulse()
+    socket = Port(b"analog-output-headphones", "Kopfhörer".encode())
+    info = DeviceInfo(name=b"pci", index=48, module=DEFAULT, mute=1)
+    info.spec = SampleSpec(3, 48_000, 2)
+    info.active_port = ctypes.pointer(socket)
+    sink = read_device(library, info)
+    assert (sink.index, sink.name, sink.description) == (48, "pci", "")
+    assert (sink.channels, sink.rate, sink.muted, sink.module) == (
+        2,
+        48_000,
+        True,
+        None,
+    )
+    assert sink.port == ("analog-output-headphones", "Kopfhörer")
+    assert read_device(library, DeviceInfo(name=b"null")).port == ()
 
 
 @pytest.mark.parametrize(

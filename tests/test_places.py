@@ -7,13 +7,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from streamdenoise.virtual import pactl
-from tests.pulse import PulseServer, wait_for
+from streamdenoise.virtual import soundserver
+from streamdenoise.virtual.absence import SETTLED_SECONDS
+from tests.pulse import PulseServer, pactl, wait_for
 from tests.servers import either, pipewire, pulse
 from tests.test_virtualmic import ROOT
 
@@ -42,9 +43,9 @@ class Live:
         """Names of the sinks it plays into, and of the sources that it hears."""
         return self._of("sinks", "sink-inputs"), self._of("sources", "source-outputs")
 
-    def _of(self, targets: pactl.Kind, streams: pactl.Streams) -> list[str]:
-        names = {entry.index: entry.name for entry in pactl.entries(targets)}
-        found = pactl.streams_of(streams, self.process.pid)
+    def _of(self, targets: soundserver.Kind, streams: soundserver.Streams) -> list[str]:
+        names = {entry.index: entry.name for entry in soundserver.entries(targets)}
+        found = soundserver.streams_of(streams, self.process.pid)
         return [names.get(each.attached or 0, "?") for each in found]
 
     def settles(self, sink: str, source: str) -> bool:
@@ -53,12 +54,14 @@ class Live:
 
 
 @contextlib.contextmanager
-def live(server: PulseServer, model: Path, **named: str) -> Iterator[Live]:
+def live(
+    server: PulseServer, model: Path, more: Sequence[str] = (), **named: str
+) -> Iterator[Live]:
     """Run a live with PULSE_SOURCE and PULSE_SINK as given."""
     command = [sys.executable, "-m", "streamdenoise", "live", "--no-view"]
     command += ["--model", str(model), "--rate", "48000", "--latency", "0.06"]
     process = subprocess.Popen(
-        [*command, "--input", "default", "--output", "default"],
+        [*command, *(more or ("--input", "default", "--output", "default"))],
         env={**server.env, **{f"PULSE_{k.upper()}": v for k, v in named.items()}},
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
@@ -73,8 +76,8 @@ def live(server: PulseServer, model: Path, **named: str) -> Iterator[Live]:
         process.wait(30)
 
 
-def has(kind: pactl.Kind, name: str) -> bool:
-    return any(entry.name == name for entry in pactl.entries(kind))
+def has(kind: soundserver.Kind, name: str) -> bool:
+    return any(entry.name == name for entry in soundserver.entries(kind))
 
 
 def plug(server: PulseServer, name: str) -> None:
@@ -106,6 +109,11 @@ def test_a_named_device_that_is_unplugged_is_waited_for(
                 plug(either, "head")
                 assert session.says("sound is back", times), session.said
                 assert session.settles(names["sink"], names["source"]), session.said
+            time.sleep(SETTLED_SECONDS)
+            plug(either, "more")  # at which PipeWire may move what hears a monitor
+            time.sleep(3.0)
+            unplug(either, "more")
+            assert "by hand" not in session.said
     finally:
         unplug(either, "head")
 
@@ -114,8 +122,8 @@ def test_the_words_of_the_server_for_a_device_are_understood(
     either: PulseServer, model_path: Path
 ) -> None:
     """A number, or its word for the default one, is no device that has gone."""
-    pactl.run("set-default-sink", "ear")
-    room = next(e for e in pactl.entries("sources") if e.name == "room.monitor")
+    pactl("set-default-sink", "ear")
+    room = next(e for e in soundserver.entries("sources") if e.name == "room.monitor")
     names = {"source": str(room.index), "sink": "@DEFAULT_SINK@"}
     with live(either, model_path, **names) as session:
         assert session.settles("ear", "room.monitor"), session.said
@@ -128,7 +136,7 @@ def test_what_a_device_is_called_is_safe_to_print() -> None:
     """A description comes from afar: no control characters, and never none at all."""
     told = {"": "x", "(null)": "x", 'Größe "q"': 'Größe "q"', "a\nb": "a\\nb"}
     for description, called in told.items():
-        assert pactl.Entry(0, "x", description).known_as == called
+        assert soundserver.Entry(0, "x", description).known_as == called
 
 
 def test_without_names_it_goes_along_and_says_where_to(
@@ -137,17 +145,17 @@ def test_without_names_it_goes_along_and_says_where_to(
     """The default loudspeaker is unplugged: sound goes on, on one that is named."""
     plug(either, "head")
     plug(either, "far")
-    pactl.run("set-default-sink", "head")
-    pactl.run("set-default-source", "room.monitor")
+    pactl("set-default-sink", "head")
+    pactl("set-default-source", "room.monitor")
     try:
         with live(either, model_path) as session:
             assert session.settles("head", "room.monitor"), session.said
             time.sleep(2.0)  # it looks where it is when it begins
-            pactl.run("set-default-sink", "ear")
+            pactl("set-default-sink", "ear")
             assert session.settles("ear", "room.monitor"), session.said
             assert session.says("the loudspeaker is '"), session.said
             unplug(either, "head")
-            pactl.run("set-default-sink", "far")
+            pactl("set-default-sink", "far")
             assert session.settles("far", "room.monitor"), session.said
             assert session.says("the loudspeaker is '", 2), session.said
     finally:
@@ -160,17 +168,17 @@ def test_what_is_played_never_becomes_the_microphone(
 ) -> None:
     """Where the only microphone goes, the server may offer what is played."""
     plug(either, "head")
-    pactl.run("set-default-sink", "ear")
-    pactl.run("set-default-source", "head.monitor")
+    pactl("set-default-sink", "ear")
+    pactl("set-default-source", "head.monitor")
     try:
         with live(either, model_path) as session:
             assert session.settles("ear", "head.monitor"), session.said
             time.sleep(2.0)  # sound runs
-            pactl.run("set-default-source", "ear.monitor")
+            pactl("set-default-source", "ear.monitor")
             unplug(either, "head")
             assert session.says("Waiting for it"), session.said
             assert wait_for(lambda: session.places() == ([], [])), session.said
-            pactl.run("set-default-source", "room.monitor")
+            pactl("set-default-source", "room.monitor")
             assert session.settles("ear", "room.monitor"), session.said
     finally:
         unplug(either, "head")

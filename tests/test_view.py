@@ -8,7 +8,6 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -31,8 +30,9 @@ from streamdenoise.control.view import (
     PanelView,
     choose_view,
 )
+from streamdenoise.live.latency import Latency
 from streamdenoise.live.session import Status
-from streamdenoise.live.stream import XRUN_KINDS, Latency
+from streamdenoise.live.stream import XRUN_KINDS
 from streamdenoise.settings import Settings
 
 NONE = dict.fromkeys(XRUN_KINDS, 0)
@@ -68,7 +68,7 @@ class FakeTerminal(io.StringIO):
 class FakeSession:
     """What a view asks a session for; the real one needs devices."""
 
-    source = sink = SimpleNamespace(name="USB card")
+    names = ("USB card", "USB card")
     rate = 48_000
 
     def __init__(self, status: Status) -> None:

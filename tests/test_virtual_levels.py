@@ -10,9 +10,8 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from streamdenoise.virtual import pactl
 from streamdenoise.virtual.incoming import Incoming
-from tests.pulse import PulseServer, wait_for
+from tests.pulse import PulseServer, pactl, wait_for
 from tests.servers import either, pipewire, pulse
 from tests.test_incoming import plays
 from tests.test_virtualmic import RATE, start_live
@@ -63,7 +62,7 @@ def test_the_others_are_as_loud_as_they_were(
     either: PulseServer, model_path: Path, tmp_path: Path, channels: int
 ) -> None:
     """What a call plays in mono or stereo reaches the loudspeaker at its level."""
-    pactl.run("set-default-sink", "ear")
+    pactl("set-default-sink", "ear")
     sound = tone(tmp_path / "tone.wav", channels)
     words = ["--model", str(model_path), "--rate", str(RATE), "--latency", "0.06"]
     with Incoming(arguments=[*words, "--strength", "0"]) as incoming:

@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -21,13 +21,22 @@ from click.testing import CliRunner, Result
 from streamdenoise import denoise, load_model
 from streamdenoise.cli.virtual_mic import virtual_mic
 from streamdenoise.errors import DeviceError
-from streamdenoise.virtual import pactl
+from streamdenoise.virtual import soundserver
 from streamdenoise.virtual.absence import GONE_SECONDS
+from streamdenoise.virtual.found import find_all, remove_stale
 from streamdenoise.virtual.mic import VirtualMic
 from streamdenoise.virtual.owner import Owner
-from streamdenoise.virtual.parts import find_all, make, remove_stale, slug_of
+from streamdenoise.virtual.parts import make, slug_of
 from streamdenoise.virtual.recipes import PLATFORMS, recipe
-from tests.pulse import PulseServer, list_anew, need_pulse, pulse, wait_for
+from tests.pulse import (
+    PulseServer,
+    hide_libpulse,
+    list_anew,
+    need_pulse,
+    pactl,
+    pulse,
+    wait_for,
+)
 from tests.test_live_pulse import furthest, place, recording
 
 __all__ = ["pulse"]
@@ -113,7 +122,7 @@ def test_a_microphone_is_made_once_and_removed_once(server: PulseServer) -> None
     assert made["description"] == "Denoised microphone"
     again = json.loads(run("create", "--json").stdout)
     assert again == made
-    sources = [e for e in pactl.entries("sources") if e.name == made["source"]]
+    sources = [e for e in soundserver.entries("sources") if e.name == made["source"]]
     assert len(sources) == 1
     assert not sources[0].is_monitor
     assert sources[0].properties["device.class"] == "sound"
@@ -123,7 +132,8 @@ def test_a_microphone_is_made_once_and_removed_once(server: PulseServer) -> None
     removed = {"removed": [made["name"]], "running": []}
     assert json.loads(run("remove", "--json").stdout) == removed
     assert json.loads(run("remove", "--json").stdout) == removed | {"removed": []}
-    names = {e.name for e in [*pactl.entries("sinks"), *pactl.entries("sources")]}
+    kinds: tuple[soundserver.Devices, ...] = get_args(soundserver.Devices)
+    names = {e.name for kind in kinds for e in soundserver.entries(kind)}
     assert names == {"room", "room.monitor", "ear", "ear.monitor"}
 
 
@@ -131,7 +141,7 @@ def test_it_is_one_channel_in_the_middle(server: PulseServer) -> None:
     """Both halves are mono with the position set: others leave browsers silent."""
     with VirtualMic.create() as mic:
         for kind, name in (("sinks", mic.sink_name), ("sources", mic.source_name)):
-            text = pactl.run("list", kind).split(f"Name: {name}\n")[1]
+            text = pactl("list", kind).split(f"Name: {name}\n")[1]
             assert "1ch 48000Hz" in text.split("\n\tOwner")[0]
             assert "Channel Map: mono" in text.split("\n\tOwner")[0]
 
@@ -150,49 +160,64 @@ def test_names_and_descriptions_are_safe(server: PulseServer) -> None:
 
 def test_the_defaults_stay(server: PulseServer) -> None:
     """Nobody's calls move to the new devices by themselves."""
-    pactl.run("set-default-sink", "ear")
-    pactl.run("set-default-source", "room.monitor")
-    before = pactl.server()
+    pactl("set-default-sink", "ear")
+    pactl("set-default-source", "room.monitor")
+    before = soundserver.server()
     with VirtualMic.create():
-        assert pactl.server() == before
-    assert pactl.server() == before
+        assert soundserver.server() == before
+    assert soundserver.server() == before
 
 
-def test_text_and_json_say_the_same(
-    server: PulseServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An old pactl, which has no JSON, is understood as well."""
-    kinds: list[pactl.Kind] = ["sinks", "sources", "sink-inputs", "source-outputs"]
+def test_what_is_read_is_what_the_server_has(server: PulseServer) -> None:
+    """Field by field what the server's own program says of it."""
     player = subprocess.Popen(["paplay", "--raw", "/dev/zero"], env=server.env)
-    with VirtualMic.create(), player:
-        time.sleep(0.5)
-        new = [[_bare(e) for e in pactl.entries(kind)] for kind in kinds]
-        real = pactl.run
+    recorder = subprocess.Popen(
+        ["parec", "--raw", "-d", "ear.monitor"],
+        env=server.env,
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        with VirtualMic.create():
+            assert wait_for(lambda: bool(soundserver.entries("sink-inputs")))
+            time.sleep(0.5)
+            for kind in get_args(soundserver.Kind):
+                told = json.loads(pactl("--format=json", "list", kind))
+                found = soundserver.entries(kind)
+                if kind == "clients":  # the one that asks is one of them
+                    known = {e["index"] for e in told}
+                    found = [e for e in found if e.index in known]
+                    told = [e for e in told if e["index"] in {f.index for f in found}]
+                assert [_told(e, kind) for e in told] == [_read(e) for e in found]
+                assert found
+            assert soundserver.streams_of("sink-inputs", player.pid)
+    finally:
+        for program in (player, recorder):
+            program.kill()
+            program.wait()
 
-        def old(*words: str) -> str:
-            if words[0] == "--format=json":
-                raise pactl.RefusedError("unrecognised option")
-            return real(*words)
 
-        monkeypatch.setattr(pactl, "run", old)
-        assert [[_bare(e) for e in pactl.entries(kind)] for kind in kinds] == new
-        player.kill()
-    assert all(new)
-    assert player.pid in [process for *_, process in new[2]]
+def _read(entry: soundserver.Entry) -> tuple[object, ...]:
+    samples = f"{entry.channels}ch {entry.rate}Hz" if entry.rate else ""
+    names = entry.name, entry.description, entry.monitor, entry.attached
+    module = None if entry.module is None else str(entry.module)
+    return (entry.index, *names, module, samples, entry.muted, dict(entry.properties))
 
 
-def _bare(entry: pactl.Entry) -> tuple[object, ...]:
-    """All of an entry, with the process in place of its many properties."""
+def _told(raw: dict[str, Any], kind: str) -> tuple[object, ...]:
+    """The same, of what the program prints."""
+    device = kind in ("sinks", "sources")
+    monitor = raw.get("monitor_source", raw.get("monitor_of_sink", ""))
+    names = [raw.get(key, "") if device else "" for key in ("name", "description")]
+    module = raw.get("owner_module")
     return (
-        entry.index,
-        entry.name,
-        entry.description,
-        entry.module,
-        entry.attached,
-        entry.monitor,
-        entry.is_monitor,
-        sorted(entry.properties),
-        entry.process,
+        raw["index"],
+        *names,
+        "" if not device or monitor == "n/a" else monitor,
+        raw.get("sink", raw.get("source")),
+        None if module in (None, "n/a") else str(module),
+        " ".join(raw["sample_specification"].split()[1:]) if device else "",
+        raw["mute"] if device else False,
+        raw["properties"],
     )
 
 
@@ -227,7 +252,7 @@ def test_half_a_microphone_is_mended(server: PulseServer) -> None:
     made = VirtualMic.create(keep=True)
     found = find_all()[0]
     assert found.sink is not None and found.sink.module is not None
-    pactl.unload_module(found.sink.module)
+    soundserver.unload_module(found.sink.module)
     left = find_all()
     assert not left or left[0].state == "broken"
     again = VirtualMic.create(keep=True)
@@ -262,12 +287,12 @@ def test_route_never_lets_it_hear_itself(
 ) -> None:
     """Where it is the default microphone, another one is taken, and that is said."""
     said: list[str] = []
-    number = pactl.load_module(
+    number = soundserver.load_module(
         "module-remap-source", "source_name=desk", "master=room.monitor"
     )
     try:
         with VirtualMic.create() as mic:
-            pactl.run("set-default-source", mic.source_name)
+            pactl("set-default-source", mic.source_name)
             assert mic.route(said.append) == "pulse"
             assert os.environ["PULSE_SINK"] == mic.sink_name
             assert os.environ["PULSE_SOURCE"] == "desk"
@@ -275,14 +300,14 @@ def test_route_never_lets_it_hear_itself(
         assert "PULSE_SINK" not in os.environ
         assert "PULSE_SOURCE" not in os.environ
     finally:
-        pactl.unload_module(number)
+        soundserver.unload_module(number)
     with VirtualMic.create() as mic:
-        pactl.run("set-default-source", mic.source_name)
+        pactl("set-default-source", mic.source_name)
         with pytest.raises(DeviceError, match="only microphone"):
             mic.route(said.append)
         monkeypatch.setenv("PULSE_SOURCE", "room.monitor")
         mic.route(said.append)
-    pactl.run("set-default-source", "room.monitor")
+    pactl("set-default-source", "room.monitor")
     assert len(said) == 1
 
 
@@ -306,10 +331,11 @@ def test_a_recorder_hears_the_denoised_sound(
     history = []
     for attempt in range(ATTEMPTS):
         kept = tmp_path / f"kept-{attempt}.wav"
-        process = start_live(server, model_path, 6, "--record", str(kept))
+        process = start_live(server, model_path, 9, "--record", str(kept))
         try:
             with server.recording("streamdenoise.mic", RATE) as heard:
                 assert find_all()[0].users
+                time.sleep(1.0)  # what the start held too much has been left out
                 server.play(talk, "room")
                 time.sleep(0.5)
             said = process.communicate(timeout=30)[1]
@@ -363,8 +389,10 @@ def plays_into_it(process: subprocess.Popen[str]) -> bool:
     """Whether what a process plays goes into the microphone, within some seconds."""
 
     def now() -> bool:
-        sinks = [e.index for e in pactl.entries("sinks") if e.name.endswith("e.sink")]
-        streams = pactl.streams_of("sink-inputs", process.pid)
+        sinks = [
+            e.index for e in soundserver.entries("sinks") if e.name.endswith("e.sink")
+        ]
+        streams = soundserver.streams_of("sink-inputs", process.pid)
         return bool(streams) and all(each.attached in sinks for each in streams)
 
     return wait_for(now, 15.0)
@@ -379,7 +407,9 @@ def test_taken_away_while_it_plays_it_is_made_anew(
         for _ in range(2):
             assert plays_into_it(process)
             find_all()[0].remove()
-            assert not any(e.name.endswith("e.sink") for e in pactl.entries("sinks"))
+            assert not any(
+                e.name.endswith("e.sink") for e in soundserver.entries("sinks")
+            )
         assert plays_into_it(process)
         assert [(f.state, f.in_use) for f in find_all()] == [("live", True)]
     finally:
@@ -398,8 +428,8 @@ def test_a_stream_that_a_server_moves_late_is_brought_back(
         assert plays_into_it(process)
         with VirtualMic.create("other"):
             time.sleep(2.5)
-            (stream,) = pactl.streams_of("sink-inputs", process.pid)
-            pactl.run("move-sink-input", str(stream.index), "room")
+            (stream,) = soundserver.streams_of("sink-inputs", process.pid)
+            pactl("move-sink-input", str(stream.index), "room")
             assert plays_into_it(process)
     finally:
         process.terminate()
@@ -451,14 +481,14 @@ def test_an_unplugged_input_is_left_for_another(
 
     def plug(name: str) -> int:
         words = (f"source_name={name}", "master=room.monitor")
-        return pactl.load_module("module-remap-source", *words)
+        return soundserver.load_module("module-remap-source", *words)
 
     desk = plug("desk")
     try:
         with VirtualMic.create() as mic:
-            pactl.run("set-default-source", mic.source_name)
+            pactl("set-default-source", mic.source_name)
             mic.route(said.append)
-            pactl.unload_module(desk)
+            soundserver.unload_module(desk)
             with pytest.raises(DeviceError, match="only microphone"):
                 absent(mic.restore, said)
             lamp = plug("lamp")
@@ -468,7 +498,7 @@ def test_an_unplugged_input_is_left_for_another(
             mic.check(said.append)
             assert len(said) == 2 and "is gone; the input is" in said[1]
             # A moment is no reason, nor one of which nobody looked at the end.
-            pactl.unload_module(lamp)
+            soundserver.unload_module(lamp)
             mic.restore(said.append)
             mic.check(said.append)
             time.sleep(GONE_SECONDS)
@@ -477,7 +507,7 @@ def test_an_unplugged_input_is_left_for_another(
             mic.restore(said.append)
             monkeypatch.setenv("PULSE_SOURCE", "lamp")
             assert len(said) == 2
-            pactl.unload_module(lamp)
+            soundserver.unload_module(lamp)
         with VirtualMic.create() as mic:
             monkeypatch.setenv("PULSE_SOURCE", "no-such-source")
             mic.route(said.append)
@@ -485,7 +515,7 @@ def test_an_unplugged_input_is_left_for_another(
             assert os.environ["PULSE_SOURCE"] == "no-such-source"
         assert len(said) == 2
     finally:
-        pactl.run("set-default-source", "room.monitor")
+        pactl("set-default-source", "room.monitor")
 
 
 def absent(restore: Callable[[Callable[[str], None]], None], said: list[str]) -> None:
@@ -610,14 +640,14 @@ def test_live_goes_on_after_the_server_was_started_again(
 def test_without_a_server_it_is_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No server, no pactl: what to type."""
+    """No server, no library to ask it with: what to type."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("PULSE_SERVER", f"unix:{tmp_path}/none")
-    with pytest.raises(DeviceError, match=r"systemctl|pulseaudio-utils"):
+    with pytest.raises(DeviceError, match=r"no sound server .* systemctl"):
         VirtualMic.create()
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(DeviceError, match="pulseaudio-utils"):
+    hide_libpulse(monkeypatch)
+    with pytest.raises(DeviceError, match="apt install libpulse0"):
         VirtualMic.create()
 
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from streamdenoise.virtual import pactl
+from streamdenoise.virtual import soundserver
+from streamdenoise.virtual.found import find_all
 from streamdenoise.virtual.mic import VirtualMic
-from streamdenoise.virtual.parts import find_all
 from tests.alike import share_heard
 from tests.pipewire import PipeWireServer, pipewire
 from tests.test_live_pulse import recording
@@ -27,6 +27,7 @@ from tests.test_virtualmic import (
     test_a_stream_that_a_server_moves_late_is_brought_back,
     test_remove_leaves_one_that_live_plays_into,
     test_taken_away_while_it_plays_it_is_made_anew,
+    test_what_is_read_is_what_the_server_has,
 )
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "test_a_stream_that_a_server_moves_late_is_brought_back",
     "test_remove_leaves_one_that_live_plays_into",
     "test_taken_away_while_it_plays_it_is_made_anew",
+    "test_what_is_read_is_what_the_server_has",
 ]
 
 
@@ -51,7 +53,7 @@ def server(
 NATIVE = """
 import os, sys, time
 import sounddevice as sd
-from streamdenoise.virtual import pactl, route
+from streamdenoise.virtual import soundserver, route
 
 route.prepare()
 quiet = lambda data, *_: data.fill(0)
@@ -61,8 +63,9 @@ with out, into:
     time.sleep(1.0)
     def where(kind, targets):
         # A sink and its monitor have one number.
-        names = {e.index: e.name for e in pactl.entries(targets)}
-        return [names.get(e.attached) for e in pactl.streams_of(kind, os.getpid())]
+        names = {e.index: e.name for e in soundserver.entries(targets)}
+        ours = soundserver.streams_of(kind, os.getpid())
+        return [names.get(e.attached) for e in ours]
     def both():
         return where("sink-inputs", "sinks") + where("source-outputs", "sources")
     usual = both()
@@ -101,9 +104,9 @@ def test_streams_of_its_own_device_are_brought_along(server: PipeWireServer) -> 
 
 def test_it_is_made_as_on_pulseaudio(server: PipeWireServer) -> None:
     """A mono source with its name and position, which goes away again."""
-    assert pactl.server().name == "PipeWire"
+    assert soundserver.server().name == "PipeWire"
     with VirtualMic.create("desk") as mic:
-        source = next(e for e in pactl.entries("sources") if e.name == "desk.mic")
+        source = next(e for e in soundserver.entries("sources") if e.name == "desk.mic")
         assert source.description == mic.description == "desk (denoised)"
         assert source.properties["media.class"] == "Audio/Source"
         assert source.properties["audio.position"] == "MONO"

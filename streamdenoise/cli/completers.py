@@ -129,7 +129,7 @@ def complete_commands(
 
 
 def _next_words(given: list[str]) -> list[Item]:
-    from ..control.commands import USAGE
+    from ..control.words import USAGE
 
     if not given:
         return [*((verb, text) for verb, (_, text) in USAGE.items()), ("list", "")]

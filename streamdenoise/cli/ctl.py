@@ -64,7 +64,7 @@ def ctl(
         _list(as_json)
         return
     from ..control.client import request
-    from ..control.commands import parse
+    from ..control.words import parse
 
     parse(words)  # what is wrong is said without asking anybody
     answer = request(_absolute(words), pid=pid, name=name)
@@ -79,7 +79,7 @@ def ctl(
 
 def _absolute(words: tuple[str, ...]) -> list[str]:
     """Take a file to be here, not in the folder of the session."""
-    from ..control.commands import expanded
+    from ..control.words import expanded
 
     verb, *rest = words
     if len(rest) != 1:

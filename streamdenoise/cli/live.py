@@ -233,7 +233,7 @@ def live(
             with session:
                 if not tended:
                     ends = session.source, session.sink
-                    virtual.attend(*ends, session.hold, session.moves)
+                    virtual.attend(*ends, session.hold, session.moves, session.moved_to)
                 say(_headline(session))
                 for line in virtual.lines():
                     say(f"live: {line}")

@@ -16,7 +16,7 @@ from .common import RATE, columns, json_option, print_json, say, write
 
 if TYPE_CHECKING:
     from ..errors import DeviceError
-    from ..virtual.parts import Found
+    from ..virtual.found import Found
 
 __all__ = ["virtual_mic"]
 
@@ -56,8 +56,8 @@ def virtual_mic() -> None:
 def create(name: str, rate: int | None, as_json: bool) -> None:
     """Make a microphone that stays; nothing happens if it is there already."""
     _need_linux()
+    from ..virtual.found import find_all
     from ..virtual.mic import VirtualMic
-    from ..virtual.parts import find_all
 
     mic = VirtualMic.create(name, rate=rate, keep=True)
     if as_json:
@@ -78,7 +78,8 @@ def remove(name: str, everything: bool, as_json: bool) -> None:
     One that belongs to a running live stays: it goes when that ends.
     """
     _need_linux()
-    from ..virtual.parts import find_all, slug_of
+    from ..virtual.found import find_all
+    from ..virtual.parts import slug_of
 
     wanted = [f for f in find_all() if everything or f.name == slug_of(name)]
     running = [f for f in wanted if f.in_use]
@@ -122,7 +123,7 @@ def list_command(as_json: bool) -> None:
     What a killed process has left behind is removed, and named.
     """
     _need_linux()
-    from ..virtual.parts import find_all, remove_stale
+    from ..virtual.found import find_all, remove_stale
 
     removed = remove_stale()
     found = find_all()

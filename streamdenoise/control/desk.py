@@ -17,9 +17,10 @@ from ..closing import Closing
 from ..errors import StreamDenoiseError
 from ..names import shown
 from .client import supported
-from .commands import ControlError, Controls, parse
+from .commands import Controls
 from .keys import KEYS, Keyboard
 from .server import ControlServer
+from .words import ControlError, parse
 
 if TYPE_CHECKING:
     from ..live.session import LiveSession, Status

@@ -119,8 +119,7 @@ def scene_of(session: LiveSession, status: Status, **more: Any) -> Scene:
         status,
         session.settings,
         session.latency().parts(),
-        session.source.name,
-        session.sink.name,
+        *session.names,
         session.rate,
         **more,
     )

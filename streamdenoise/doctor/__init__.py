@@ -37,7 +37,7 @@ def examine(options: LiveOptions) -> Iterator[Check]:
         files,
         lambda: models(options.model),
         server,
-        default_source,
+        lambda: default_source(options.input),
         lambda: devices("input", options.input),
         lambda: devices("output", options.output),
         left_overs,

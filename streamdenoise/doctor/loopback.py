@@ -272,6 +272,7 @@ def measure_loop(
     NotHeardError
         If the chirps are not heard.
     """
+    from ..live.opening import labels
     from ..live.session import LiveSession
 
     options = replace(options, settings=MODES[0][1], record=None)
@@ -288,7 +289,7 @@ def measure_loop(
         length = starts[-1][-1] + step
         probe = Probe(session.core.denoiser, [*chain(*starts)], length)
         core, openings = session.core, session.status().openings
-        names = session.source.label, session.sink.label
+        names = labels(session.source, session.sink)
         heard = core.replace(cast("Denoiser", probe))
         reported: dict[str, float] = {}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from .check import Check, State
 
 if TYPE_CHECKING:
     from ..live.devices import Device, Kind
-    from ..virtual.parts import Found
+    from ..virtual.found import Found
 
 __all__ = ["default_source", "devices", "left_overs", "server"]
 
@@ -25,24 +24,25 @@ _NATIVE = {"darwin": "Core Audio", "win32": "Windows audio"}
 def server(cards: Path = _CARDS) -> Check:
     """Look for PulseAudio or PipeWire, or ALSA alone."""
     from ..live.pulse.way import reached_by
-    from ..virtual import pactl
+    from ..virtual import soundserver
+    from ..virtual.asking import NoLibraryError
 
     name = "sound server"
     if sys.platform in _NATIVE:
         return Check(name, "ok", _NATIVE[sys.platform])
     try:
-        found = pactl.server()
+        found = soundserver.server()
+    except NoLibraryError as error:
+        # No sign that none runs: PortAudio may reach it without that.
+        return Check(
+            name,
+            "warn",
+            "cannot be asked without its library libpulse: live may work, virtual-mic "
+            "does not",
+            str(error).rpartition("; type: ")[2],
+            {"kind": "unknown"},
+        )
     except DeviceError as error:
-        if shutil.which("pactl") is None:
-            # Which is no sign that none runs: live reaches it without this program.
-            return Check(
-                name,
-                "warn",
-                "cannot be asked without the program pactl: live may work, virtual-mic "
-                "does not",
-                str(error).rpartition("; ")[2],
-                {"kind": "unknown"},
-            )
         if _has_card(cards):
             return Check(
                 name,
@@ -72,48 +72,65 @@ def _has_card(cards: Path) -> bool:
     return "[" in text
 
 
-def default_source() -> Check:
-    """See whether the default microphone of the server is one, and is open."""
-    from ..virtual import pactl
-    from ..virtual.parts import is_ours
+def default_source(asked: str | int | None = None) -> Check:
+    """See whether the microphone of the server that live takes is one, and is open.
 
-    name = "default microphone"
+    Parameters
+    ----------
+    asked
+        As for live; None: the default one.
+    """
+    from ..virtual import soundserver
+    from ..virtual.found import is_ours
+
+    name = "default microphone" if asked is None else "microphone"
     try:
-        wanted = pactl.server().default_source
-        found = next((e for e in pactl.entries("sources") if e.name == wanted), None)
-        if found is None:
-            return Check(
-                name,
-                "warn",
-                "the sound server has none",
-                "connect a microphone, or choose one: pactl list short sources; pactl "
-                "set-default-source NAME",
-            )
-        muted = _muted(wanted)
-    except DeviceError:
+        wanted = soundserver.server().default_source
+        if asked is not None:
+            wanted = _served(asked)
+        found = next(
+            (e for e in soundserver.entries("sources") if e.name == wanted), None
+        )
+    except soundserver.NoServerError:
         return Check(name, "skip", _NOT_ASKED)
-    details = {"name": found.name, "description": found.description, "muted": muted}
-    choose = "pactl list short sources; pactl set-default-source NAME"
+    except StreamDenoiseError:
+        return Check(name, "skip", "none is found by that name")
+    if not wanted and asked is not None:
+        return Check(name, "skip", "it is none of the sound server's")
+    if found is None:
+        return Check(
+            name,
+            "warn",
+            "the sound server has none",
+            "connect a microphone, or name one: streamdenoise live --input NAME "
+            "(streamdenoise devices lists them)",
+        )
+    details = {
+        "name": found.name,
+        "description": found.description,
+        "muted": found.muted,
+    }
+    choose = (
+        "choose another in the system's sound settings, or type: streamdenoise live "
+        "--input NAME (streamdenoise devices lists them)"
+    )
     if is_ours(found):
         said = f"'{found.known_as}' is our own virtual microphone"
         return Check(name, "warn", f"{said}, which hears itself", choose, details)
-    if muted:
-        fix = "pactl set-source-mute @DEFAULT_SOURCE@ 0"
+    if found.muted:
+        fix = f"unmute it in the sound settings; pactl set-source-mute {found.name} 0"
         return Check(name, "warn", f"'{found.known_as}' is muted", fix, details)
-    if found.is_monitor:
+    if found.is_monitor and asked is None:
         said = f"'{found.known_as}' is what a loudspeaker plays, no microphone"
         return Check(name, "warn", said, choose, details)
     return Check(name, "ok", found.known_as, details=details)
 
 
-def _muted(source: str) -> bool | None:
-    """Whether a source is muted; None where the server cannot tell."""
-    from ..virtual import pactl
+def _served(asked: str | int) -> str:
+    """Return the server's name of an input that was asked for; empty if it has none."""
+    from ..live.devices import find_device, list_devices
 
-    try:
-        return "yes" in pactl.run("get-source-mute", source)
-    except pactl.RefusedError:  # before PulseAudio 15
-        return None
+    return find_device(asked, "input", list_devices()).real("input").server_name
 
 
 def devices(kind: Kind, wanted: str | int | None = None) -> Check:
@@ -166,7 +183,8 @@ def devices(kind: Kind, wanted: str | int | None = None) -> Check:
             details,
         )
     shown = ", ".join(f"{rate / 1000:g}" for rate in rates)
-    return Check(kind, "ok", f"{device.label}, {shown} kHz", details=details)
+    label = device.real(kind).label  # what a default leads to
+    return Check(kind, "ok", f"{label}, {shown} kHz", details=details)
 
 
 def _brief(device: Device) -> str:
@@ -175,7 +193,7 @@ def _brief(device: Device) -> str:
 
 def left_overs() -> Check:
     """Look for virtual microphones whose process is gone, or that are half there."""
-    from ..virtual.parts import find_all
+    from ..virtual.found import find_all
 
     name = "virtual microphones"
     try:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from typing import TYPE_CHECKING, Final
 
 from ..names import shown
 
 if TYPE_CHECKING:
-    from ..virtual.pactl import Entry, Kind
+    from ..virtual.soundserver import Entry, Kind
 
 __all__ = ["server_trouble"]
 
@@ -34,22 +33,25 @@ def server_trouble(what: str) -> str | None:
         The devices that did not open, by their labels. None of them may be the
         server's: then it is not asked.
     """
-    if not _leads_to_server(what) or shutil.which("pactl") is None:
+    if not _leads_to_server(what):
         return None
-    from ..virtual import pactl
+    from ..virtual import soundserver
+    from ..virtual.asking import NoLibraryError
 
     try:
         for kind, name, variable, other in _SIDES:
             if not what.startswith(other):
-                text = _missing(name, variable, pactl.entries(kind))
+                text = _missing(name, variable, soundserver.entries(kind))
                 if text:
                     return text
-    except pactl.NoServerError:
+    except NoLibraryError:
+        pass
+    except soundserver.NoServerError:
         return (
             "the sound server does not answer; start it with: systemctl --user restart "
             "pipewire-pulse, or: pulseaudio --start"
         )
-    except pactl.RefusedError:
+    except soundserver.RefusedError:
         pass
     return None
 
@@ -64,7 +66,7 @@ def _leads_to_server(what: str) -> bool:
 
 def _missing(name: str, variable: str, entries: list[Entry]) -> str:
     """Say it if the server lacks the one that is meant, or has none at all."""
-    wanted, see = os.environ.get(variable, ""), f"pactl list short {name}s"
+    wanted, see = os.environ.get(variable, ""), "streamdenoise devices"
     there = {entry.name for entry in entries} | {str(entry.index) for entry in entries}
     # The server's own words for its defaults begin with @.
     if wanted and wanted not in there and not wanted.startswith("@"):

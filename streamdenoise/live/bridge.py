@@ -43,9 +43,11 @@ CALM_SECONDS: Final = 300.0
 """After so long without an underrun less is held again, by as much as one underrun
 added. Where that was too early, the next time is after twice as long."""
 
+START_SECONDS: Final = 0.75
+"""At first, and after the output has stumbled, hardly anything is held too much."""
+
 START_SLACK_SECONDS: Final = 0.001
-"""How far the lowest fill may lie above the target until it has settled, and after the
-output has stumbled."""
+"""How far the lowest fill may then lie above the target."""
 
 QUIET: Final = 0.1
 """A place with this share of the usual power is quiet."""
@@ -289,9 +291,11 @@ class Bridge:
         if left > self.limit:
             self._owe(left - self.target)
         elif self._watched >= (self.window if steady else self.window // 4):
-            # It starts in any phase of the input; what that held too much goes now.
-            begun = min(int(START_SLACK_SECONDS * self.rate), self.slack)
-            if self._lowest > self.target + (self.slack if steady else begun):
+            slack = self.slack
+            if self._stumbled or self._played <= START_SECONDS * self.rate:
+                # It starts in any phase of the input; what that held too much goes now.
+                slack = min(slack, int(START_SLACK_SECONDS * self.rate))
+            if self._lowest > self.target + slack:
                 self._owe(self._lowest - self.target)
             elif self.grown:
                 self._shrink()

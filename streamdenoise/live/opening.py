@@ -86,7 +86,7 @@ class Streams:
             for stream in self.opened:
                 stream.start()
         except sd.PortAudioError as error:
-            what = f"{self.source.label} or {self.sink.label}"
+            what = " or ".join(labels(self.source, self.sink))
             raise explain(error, what, self.rate) from error
 
     def close(self, sd: Any) -> None:
@@ -101,6 +101,11 @@ class Streams:
                 stream.abort()
             with contextlib.suppress(sd.PortAudioError):
                 stream.close()
+
+
+def labels(source: Device, sink: Device) -> tuple[str, str]:
+    """Return what a person calls two devices: those behind the doors to a server."""
+    return source.real("input").label, sink.real("output").label
 
 
 def open_streams(
@@ -150,9 +155,9 @@ def open_streams(
             for (device, kind), wanted in zip(
                 _ends(source, sink), channels, strict=True
             ):
-                what = f"the {kind} device {device.label}"
+                what = f"the {kind} device {device.real(kind).label}"
                 counts.append(_channels(sd, device, kind, rate, wanted))
-            what = f"the pair {source.label} and {sink.label}"
+            what = f"the pair {' and '.join(labels(source, sink))}"
             core = core_for(rate)
             _open(sd, streams, core, latency, counts[0], counts[1])
             streams.heard = counts[0]

@@ -41,13 +41,13 @@ def load_sounddevice() -> ModuleType:
     except OSError as error:
         from .pulse.alone import server_alone
 
-        alone = server_alone()
-        if alone is not None:
-            return alone
-        raise RuntimeMissingError(
-            f"live sound needs the PortAudio library, which was not found ({error}); "
-            f"install it with: {_portaudio_command()}"
-        ) from error
+        try:
+            return server_alone()
+        except RuntimeMissingError as needs:
+            raise RuntimeMissingError(
+                f"{needs}, which was not found ({error}); install it with: "
+                f"{_portaudio_command()}"
+            ) from error
     module: ModuleType = sounddevice
     return module
 

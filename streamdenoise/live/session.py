@@ -17,12 +17,13 @@ from ..errors import ModelError, OutputError, StreamDenoiseError
 from ..meters import Meter
 from ..model import StepModel, load_model
 from ..settings import Settings
-from .devices import Device
+from .devices import Device, Kind
+from .latency import Latency
 from .opening import make_bridge, warm_up
 from .portaudio import load_sounddevice
 from .realtime import realtime
 from .recorder import Recorder
-from .stream import Latency, LiveStream
+from .stream import LiveStream
 from .summary import Status, advice, summarise
 from .supervise import Supervisor
 
@@ -131,6 +132,7 @@ class LiveSession:
         self._began = self._ended = self._usual = 0.0
         self._retired: list[Denoiser] = []
         self._model: StepModel | None = None
+        self._moved_to: dict[Kind, str] = {}
         self._devices = Supervisor(
             self._sd, options, warn, self._core_for, self._take_on
         )
@@ -157,6 +159,16 @@ class LiveSession:
     def sink(self) -> Device:
         """Where it is played."""
         return self._devices.sink
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """What people call the input and the output by now."""
+        source = self._moved_to.get("input") or self.source.real("input").name
+        return source, self._moved_to.get("output") or self.sink.real("output").name
+
+    def moved_to(self, kind: Kind, name: str) -> None:
+        """Take note of where a sound server has a stream, for `names`."""
+        self._moved_to[kind] = name
 
     @property
     def rate(self) -> int:
@@ -482,8 +494,8 @@ class LiveSession:
             sample_rate=self.rate,
             channels=self.options.channels,
             model=self.model_name,
-            input=self.source.as_dict(),
-            output=self.sink.as_dict(),
+            input=self.source.real("input").as_dict(),
+            output=self.sink.real("output").as_dict(),
             asked_latency=self._devices.seeker.setting,
             device_latency=max(self._devices.streams.latencies),
             losses=self._devices.losses,

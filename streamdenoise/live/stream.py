@@ -10,8 +10,6 @@ Split:   input -> `input_callback` -> `Bridge` -> `output_callback` -> output.
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,9 +19,12 @@ from numpy.typing import NDArray
 from ..meters import BandMeter, Shares
 from .bridge import Bridge
 from .delays import DelayMeter
+from .engines import Engines
 from .glide import Glide
 from .realtime import raise_priority
-from .ring import FloatArray, Ring
+from .reblock import Reblocker
+from .ring import FloatArray
+from .spread import gather, spread
 
 if TYPE_CHECKING:
     from ..engine import Denoiser
@@ -36,9 +37,6 @@ SLICE_BLOCKS: Final = 8
 
 SETTLE_SECONDS: Final = 0.25
 """Sound after which xruns count: devices that are starting report one each."""
-
-PRIME_SECONDS: Final = 0.3
-"""How long a new model hears the stream before it is heard."""
 
 _LOAD_SMOOTHING: Final = 0.02
 
@@ -53,46 +51,6 @@ XRUN_KINDS: Final = (
 """What can go wrong: four that the device tells, two of the buffer between clocks."""
 
 _FLAGS: Final = tuple((kind, kind.replace(" ", "_")) for kind in XRUN_KINDS[:4])
-
-
-@dataclass(frozen=True)
-class Latency:
-    """Where the time goes between microphone and loudspeaker, all in seconds.
-
-    Attributes
-    ----------
-    device_in, device_out
-        As they tell with every block, on average; until then, what they were opened
-        with, which is the most that they may hold.
-    hop
-        A hop is collected before it can be worked on.
-    window
-        The engine's own delay behind the hop: overlap of the synthesis window, and
-        re-blocking where the device keeps no block size.
-    buffer
-        Held back between two clocks, on average; 0 with one stream for both.
-    """
-
-    device_in: float
-    hop: float
-    window: float
-    buffer: float
-    device_out: float
-
-    @property
-    def total(self) -> float:
-        """Sum of the parts."""
-        return self.device_in + self.hop + self.window + self.buffer + self.device_out
-
-    def parts(self) -> dict[str, float]:
-        """Return the parts by name, in the order in which sound passes them."""
-        return {
-            "device in": self.device_in,
-            "hop": self.hop,
-            "window": self.window,
-            "buffer": self.buffer,
-            "device out": self.device_out,
-        }
 
 
 class LiveStream:
@@ -144,7 +102,6 @@ class LiveStream:
         bridge: Bridge | None = None,
         recorder: Recorder | None = None,
     ) -> None:
-        self.denoiser = denoiser
         self.bridge = bridge
         self.recorder = recorder
         self.error: Exception | None = None
@@ -161,31 +118,25 @@ class LiveStream:
         self.frames_in = 0
         self.muted = False
         self.bands = BandMeter(denoiser.sample_rate)
-        self._settled = int(SETTLE_SECONDS * denoiser.sample_rate)
+        rate, hop = denoiser.sample_rate, denoiser.params.hop
+        self._rate, self._settled = rate, int(SETTLE_SECONDS * rate)
         self._block = denoiser.block or 1
-        self._slice = SLICE_BLOCKS * max(self._block, denoiser.params.hop)
+        self._slice = SLICE_BLOCKS * max(self._block, hop)
         shape = (self._slice, denoiser.channels)
         self._dirty: FloatArray = np.zeros(shape, np.float32)
         self._clean: FloatArray = np.zeros(shape, np.float32)
         self._pulled: FloatArray = np.zeros(shape, np.float32)
-        self._other: FloatArray = np.zeros(shape, np.float32)
-        # The one to be heard in the end; one that waits for its turn; one that has it.
-        self._newest = denoiser
-        self._asked: deque[Denoiser] = deque(maxlen=1)
-        self._successor: Denoiser | None = None
-        self._priming = 0
-        hop = denoiser.params.hop
-        self._turn = Glide(hop, self._slice)
+        self._engines = Engines(denoiser, self._slice)
         self._volume = Glide(hop, self._slice, 1.0)
-        # For devices that keep no block size: the block being filled, and what is
-        # ready; as many zeros ahead as the block can lack.
-        self._part: FloatArray = np.zeros((self._block, shape[1]), np.float32)
-        self._parted = 0
-        self._ready = Ring(self._slice + 2 * self._block, shape[1])
-        self._ready.write(np.zeros((self._block - 1, shape[1]), np.float32))
+        self._reblocker = Reblocker(self._block, denoiser.channels, self._slice)
         self._flags = dict.fromkeys(XRUN_KINDS, 0)
         self.dropped_before = self.inserted_before = self.grown_before = 0
         self.bad_before = 0
+
+    @property
+    def denoiser(self) -> Denoiser:
+        """The engine that is heard."""
+        return self._engines.heard
 
     @property
     def meter(self) -> Meter | None:
@@ -195,19 +146,16 @@ class LiveStream:
     @property
     def settings(self) -> Settings:
         """What the user may change; assign a new object at any time."""
-        return self.denoiser.settings
+        return self._engines.settings
 
     @settings.setter
     def settings(self, settings: Settings) -> None:
-        # In the order in which they move up, so that none is missed on its way.
-        for denoiser in (self._newest, self._successor, self.denoiser):
-            if denoiser is not None:
-                denoiser.settings = settings
+        self._engines.settings = settings
 
     @property
     def model_name(self) -> str:
         """Name of the model that is heard, or is about to be."""
-        return self._newest.model.card.name
+        return self._engines.newest.model.card.name
 
     def succeed(self, denoiser: Denoiser) -> None:
         """Go over to another denoiser of the same rate, channels, block and latency.
@@ -220,9 +168,7 @@ class LiveStream:
         heard, and all that were handed in, until `succeeding` is false: the audio
         thread should not be the one to free them.
         """
-        denoiser.settings = self._newest.settings
-        self._newest = denoiser
-        self._asked.append(denoiser)
+        self._engines.succeed(denoiser)
 
     def replace(self, denoiser: Denoiser) -> Denoiser:
         """Put another denoiser in the place of the one that is heard, and return that.
@@ -235,25 +181,17 @@ class LiveStream:
         denoiser
             Of the same rate, channels and block.
         """
-        self._asked.clear()
-        self._successor = None
-        old, self.denoiser, self._newest = self.denoiser, denoiser, denoiser
-        return old
+        return self._engines.replace(denoiser)
 
     @property
     def succeeding(self) -> bool:
         """Whether a new denoiser waits to take over."""
-        return self.denoiser is not self._newest
+        return self._engines.heard is not self._engines.newest
 
     def restart(self) -> None:
         """Forget the stream but no counter; for new devices, while none runs."""
-        self._asked.clear()
-        if self.succeeding:
-            self._take_over(self._newest)
-        self.denoiser.reset()
-        self._parted = 0
-        self._ready.skip(self._ready.fill)
-        self._ready.write(np.zeros((self._block - 1, self._ready.channels), "f4"))
+        self._engines.restart()
+        self._reblocker.reset()
         self.delays.restart()
         self.frames_in = 0
         self.reblocked = False
@@ -263,12 +201,12 @@ class LiveStream:
     @property
     def engine_latency(self) -> float:
         """Seconds that the core adds behind the collected hop."""
-        extra = self._block - 1 if self.reblocked else 0
-        samples = self.denoiser.latency_samples + extra
+        samples = self.denoiser.latency_samples
+        samples += self._reblocker.latency if self.reblocked else 0
         if self.denoiser.block is None:
             # 2 hops - 1: the first of them is the hop that is collected.
             samples -= self.denoiser.params.hop - 1
-        return samples / self.denoiser.sample_rate
+        return samples / self._rate
 
     def connect(self, bridge: Bridge | None) -> None:
         """Put another bridge in place, or none, while no stream runs.
@@ -308,7 +246,8 @@ class LiveStream:
     @property
     def bad_samples(self) -> int:
         """Samples since the start that were NaN, infinite or absurd."""
-        return self.bad_before + self.denoiser.bad_samples
+        gone = self.bad_before + self._engines.bad_samples
+        return gone + self.denoiser.bad_samples
 
     def xruns(self) -> dict[str, int]:
         """Return how often each of `XRUN_KINDS` happened."""
@@ -392,19 +331,9 @@ class LiveStream:
         self.delays.heard(time)
 
     def _take(self, indata: NDArray[Any]) -> FloatArray:
-        """Copy the channels that are wanted out of PortAudio's memory.
-
-        Of two that become one it is the mean, which never is louder than both.
-        """
+        """Copy the channels that are wanted out of the device's memory."""
         dirty = self._dirty[: len(indata)]
-        have, wanted = indata.shape[1], dirty.shape[1]
-        if (have, wanted) == (2, 1):
-            np.mean(indata, axis=1, keepdims=True, out=dirty)
-        elif have == 1 or have >= wanted:
-            dirty[:] = indata[:, :wanted]  # mono goes to all
-        else:
-            dirty[:, :have] = indata
-            dirty[:, have:] = 0.0
+        gather(indata, dirty)
         return dirty
 
     def _enhance(self, dirty: FloatArray) -> FloatArray:
@@ -413,9 +342,10 @@ class LiveStream:
         if self.error is None:
             try:
                 if self.reblocked or len(dirty) % self._block:
-                    self._reblock(dirty, clean)
+                    self.reblocked = True
+                    self._reblocker.push(dirty, clean, self._engines.process)
                 else:
-                    self._process(dirty, clean)
+                    self._engines.process(dirty, clean)
             except Exception as error:  # nobody else sees what a callback raises
                 self.error = error
         if self.error is not None:
@@ -430,55 +360,6 @@ class LiveStream:
             recorder.push(clean)
         return clean
 
-    def _reblock(self, dirty: FloatArray, clean: FloatArray) -> None:
-        """Cut into blocks of the promised size; fill `clean` with what is ready."""
-        self.reblocked = True
-        block, done, total = self._block, 0, len(dirty)
-        while done < total:
-            count = min(block - self._parted, total - done)
-            self._part[self._parted : self._parted + count] = dirty[done : done + count]
-            self._parted += count
-            done += count
-            if self._parted == block:
-                self._process(self._part, self._part)
-                self._ready.write(self._part)
-                self._parted = 0
-        self._ready.read(clean)
-
-    def _process(self, dirty: FloatArray, clean: FloatArray) -> None:
-        """Run the engine on a block, and a new one beside it while it takes over."""
-        new = self._successor or self._next_successor()
-        if new is None:
-            self.denoiser.process(dirty, out=clean)
-            return
-        other = self._other[: len(dirty)]
-        new.process(dirty, out=other)
-        self.denoiser.process(dirty, out=clean)
-        if self._priming > 0:
-            self._priming -= len(dirty)
-            return
-        # Both are the same voice, in step, so weights that sum to 1 keep its level.
-        other -= clean
-        other *= self._turn.towards(1.0, len(dirty))
-        clean += other
-        if self._turn.value == 1.0:
-            self._take_over(new)
-
-    def _next_successor(self) -> Denoiser | None:
-        """Give its turn to who waits for it; this thread alone decides when."""
-        if not self._asked:
-            return None
-        new = self._successor = self._asked.popleft()
-        self._priming = int(PRIME_SECONDS * new.sample_rate)
-        self._turn.start(0.0)
-        return new
-
-    def _take_over(self, new: Denoiser) -> None:
-        # Both have heard the last moment, whose bad samples count once.
-        self.bad_before += self.denoiser.bad_samples - new.bad_samples
-        new.meter, self.denoiser.meter = self.denoiser.meter, None
-        self.denoiser, self._successor = new, None
-
     def _count(self, status: Any) -> None:
         if self.frames_in < self._settled:
             return
@@ -490,24 +371,7 @@ class LiveStream:
         self.callbacks += 1
         self.frames_in += frames
         if frames:
-            share = (perf_counter() - began) * self.denoiser.sample_rate / frames
+            share = (perf_counter() - began) * self._rate / frames
             self.late += share > 1.0
             self.shares.add(share)
             self.load += _LOAD_SMOOTHING * (share - self.load)
-
-
-def spread(clean: FloatArray, outdata: NDArray[Any]) -> None:
-    """Write the channels of `clean` to those of a device.
-
-    Mono goes to all of them. Otherwise channel goes to channel, what the device has
-    more stays silent, and a mono device gets the mean.
-    """
-    have, wanted = clean.shape[1], outdata.shape[1]
-    if have in (1, wanted):
-        outdata[:] = clean
-    elif wanted == 1:
-        np.mean(clean, axis=1, keepdims=True, out=outdata)
-    else:
-        both = min(have, wanted)
-        outdata[:, :both] = clean[:, :both]
-        outdata[:, both:] = 0.0

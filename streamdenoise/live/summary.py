@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from .latency import Latency
 from .seek import longer
-from .stream import Latency, LiveStream
+from .stream import LiveStream
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,7 +18,7 @@ from .devices import (
     list_devices,
 )
 from .howling import loudspeaker_advice
-from .opening import Streams, open_streams
+from .opening import Streams, labels, open_streams
 from .portaudio import INVALID_DEVICE, error_code, explain, reinitialise
 from .seek import LatencySeeker
 from .stream import LiveStream
@@ -186,8 +186,9 @@ class Supervisor:
         wanted = self._wishes.channels
         if heard != last and 1 < heard < wanted:
             self._warn(
-                f"{source.label} gives {heard} channels, so {wanted - heard} of the "
-                f"{wanted} asked for are silent; type --channels {heard}, or choose "
+                f"{source.real('input').label} gives {heard} channels, so "
+                f"{wanted - heard} of the {wanted} asked for are silent; type "
+                f"--channels {heard}, or choose "
                 "another device with --input"
             )
 
@@ -200,7 +201,7 @@ class Supervisor:
     @property
     def pair(self) -> str:
         """Both devices, for a sentence."""
-        return " or ".join(dict.fromkeys((self.source.label, self.sink.label)))
+        return " or ".join(dict.fromkeys(labels(self.source, self.sink)))
 
     def start(self) -> None:
         """Start the devices that were opened.
@@ -307,10 +308,10 @@ class Supervisor:
     def _back(self, now: float) -> None:
         self.state = "running"
         self.seeker.reopened(now, self.core.shortages())
-        source, sink = self.source.real("input"), self.sink.real("output")
+        pair = " -> ".join(labels(self.source, self.sink))
         self._warn(
-            f"sound is back after {now - self._lost_at:.0f} s: {source.label} -> "
-            f"{sink.label}, {self.streams.rate} Hz"
+            f"sound is back after {now - self._lost_at:.0f} s: {pair}, "
+            f"{self.streams.rate} Hz"
         )
         self._say_rate()
 

@@ -1,16 +1,25 @@
-"""Telling a device that has been unplugged from one that is about to be there."""
+"""Telling a device that has been unplugged from one that is about to be there.
+
+And a stream that a person moves from one that a server has not yet settled.
+"""
 
 from __future__ import annotations
 
 import time
 from typing import Final
 
-__all__ = ["GONE_SECONDS", "Absence"]
+__all__ = ["GONE_SECONDS", "SETTLED_SECONDS", "Absence", "Stay"]
 
 GONE_SECONDS: Final = 2.5
 """Time that a real device must be away before another takes its place.
 
 A sound server that has just begun gets its devices one after the other.
+"""
+
+SETTLED_SECONDS: Final = 3.0
+"""Time after which a stream is where a server wants it.
+
+PipeWire moves it at the beginning, where it remembers another device for it.
 """
 
 
@@ -44,3 +53,21 @@ class Absence:
     def forget(self) -> None:
         """Begin anew at the next look."""
         self._since = None
+
+
+class Stay:
+    """How long one stream has been at one device, as far as was looked."""
+
+    def __init__(self) -> None:
+        self._at: tuple[int, int] | None = None
+        self._since = 0.0
+
+    def note(self, stream: int, device: int) -> None:
+        """Note that a stream is at a device, by their numbers."""
+        if self._at != (stream, device):
+            self._at, self._since = (stream, device), time.monotonic()
+
+    def lasted(self, stream: int, device: int) -> bool:
+        """Return whether this stream has been at this device, and for long."""
+        long = time.monotonic() - self._since >= SETTLED_SECONDS
+        return long and self._at == (stream, device)

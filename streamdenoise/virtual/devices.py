@@ -10,14 +10,14 @@ from functools import partial
 from types import TracebackType
 from typing import Final
 
-from ..live.devices import Device
-from . import DEFAULT_NAME, pactl, route
+from ..live.devices import Device, Kind
+from . import DEFAULT_NAME, route, soundserver
 from .events import DeviceEvents
 from .incoming import Incoming
 from .mic import VirtualMic
-from .pactl import NoServerError, RefusedError
 from .places import Places
 from .route import SINK_VARIABLE, SOURCE_VARIABLE
+from .soundserver import NoServerError, RefusedError
 
 __all__ = ["VirtualDevices"]
 
@@ -81,6 +81,7 @@ class VirtualDevices:
         sink: Device,
         hold: Callable[[str], None],
         moves: Callable[[], int] = int,
+        place: Callable[[Kind, str], None] = lambda kind, name: None,
     ) -> None:
         """Look after the streams of a live, where a sound server may move them.
 
@@ -92,6 +93,8 @@ class VirtualDevices:
             See `Places`.
         moves
             Tells how often a server has moved its streams, as a person may bid it.
+        place
+            See `Places`.
         """
         if not any(d.is_server or d.host_api == "PulseAudio" for d in (source, sink)):
             return
@@ -100,7 +103,9 @@ class VirtualDevices:
             return  # which is looked after there
         wished = _named(SINK_VARIABLE, "sinks"), _named(SOURCE_VARIABLE, "sources")
         said = sink.real("output").server_name, source.real("input").server_name
-        self._places = Places(*wished, hold, microphone_only=mic is not None, said=said)
+        self._places = Places(
+            *wished, hold, microphone_only=mic is not None, place=place, said=said
+        )
         self._moves = moves
         self._watch()
 
@@ -163,6 +168,8 @@ class VirtualDevices:
         if self.incoming is not None:
             self.incoming.check(self._warn)
         if self._events is not None and self._events.seen():
+            if self._places is not None:
+                self._places.changed()
             self._look()
         moved, self._moved = self._moved, self._moves()
         if moved != self._moved:
@@ -213,12 +220,12 @@ class VirtualDevices:
         self._stack.close()
 
 
-def _named(variable: str, kind: pactl.Kind) -> str | None:
+def _named(variable: str, kind: soundserver.Kind) -> str | None:
     """Return the name of the device that the environment asks for, if it does."""
     wish = os.environ.get(variable, "")
     if wish.isdecimal():  # the server takes numbers, too
         with contextlib.suppress(NoServerError):
-            there = {str(e.index): e.name for e in pactl.entries(kind)}
+            there = {str(e.index): e.name for e in soundserver.entries(kind)}
             return there.get(wish)
     # Its own words for the default ones begin with @.
     return None if not wish or wish.startswith("@") else wish

@@ -16,20 +16,12 @@ from typing import Any, Final
 from ..closing import Closing
 from ..errors import DeviceError
 from ..live.devices import list_devices
-from . import DEFAULT_NAME, pactl
+from . import DEFAULT_NAME, soundserver
 from .absence import Absence
+from .found import Found, find_all, is_ours, real_sink, remove_stale, taken
 from .mic import RATE
 from .owner import Owner
-from .parts import (
-    Found,
-    find_all,
-    is_ours,
-    keep_defaults,
-    make_loudspeaker,
-    remove_stale,
-    slug_of,
-    taken,
-)
+from .parts import keep_defaults, make_loudspeaker, slug_of
 from .route import SINK_VARIABLE, SOURCE_VARIABLE, bring, door
 from .second import WAITING, SecondLive
 
@@ -93,17 +85,17 @@ class Incoming(Closing):
         self._live: SecondLive | None = None
         self._crashes = self._waited = 0
         self._absence = Absence()
-        before = pactl.server()
+        before = soundserver.server()
         self._door = door(list_devices(sd))
         remove_stale()
         there = next((f for f in find_all() if f.name == self.sink_name), None)
         if there is not None:
             raise taken(there)
-        real = _real_sink(self._env.get(SINK_VARIABLE), before.default_sink)
+        real = real_sink(self._env.get(SINK_VARIABLE), before.default_sink)
         if real is None:
             raise DeviceError(
                 "the sound server has no loudspeaker to play the others' voices on; "
-                "connect one, and see: pactl list short sinks"
+                "connect one, and see: streamdenoise devices"
             )
         self._home, self._away = real, False
         self._sink, self.output = real.name, real.known_as
@@ -208,7 +200,7 @@ class Incoming(Closing):
         if not self.running:
             return
         if not any(f.name == self.sink_name for f in find_all()):
-            before = pactl.server()
+            before = soundserver.server()
             keep_defaults(before, self._make())
             warn(f"the virtual loudspeaker '{self.description}' was gone; it is back")
         self._listen()
@@ -222,7 +214,7 @@ class Incoming(Closing):
         """
         if self._live is not None:
             # Refused if the stream ends just then; a new one opens where it belongs.
-            with contextlib.suppress(pactl.RefusedError):
+            with contextlib.suppress(soundserver.RefusedError):
                 bring(source=f"{self.sink_name}.monitor", process=self._live.pid)
 
     def _follow(self, warn: Warn) -> None:
@@ -231,7 +223,7 @@ class Incoming(Closing):
         One that is unplugged is left, by the server's doing or by ours, and gone back
         to when it is there again.
         """
-        sinks = {entry.name: entry for entry in pactl.entries("sinks")}
+        sinks = {entry.name: entry for entry in soundserver.entries("sinks")}
         if self._away and self._home.name in sinks:
             self._go_home(sinks[self._home.name], warn)
         if self._sink in sinks:
@@ -250,16 +242,16 @@ class Incoming(Closing):
     def _gone(self) -> str:
         return f"the loudspeaker '{self._home.known_as}' is gone"
 
-    def _heard_on(self, sinks: Iterable[pactl.Entry]) -> pactl.Entry | None:
+    def _heard_on(self, sinks: Iterable[soundserver.Entry]) -> soundserver.Entry | None:
         """Return the real loudspeaker that the second live plays on, if it does."""
         assert self._live is not None
-        streams = pactl.streams_of("sink-inputs", self._live.pid)
+        streams = soundserver.streams_of("sink-inputs", self._live.pid)
         places = {stream.attached for stream in streams}
         return next((e for e in sinks if e.index in places and not is_ours(e)), None)
 
     def _go_elsewhere(self, warn: Warn) -> None:
         """Start the second live anew on another loudspeaker, where there is one."""
-        real = _real_sink(pactl.server().default_sink)
+        real = real_sink(soundserver.server().default_sink)
         if real is None:
             return
         self._away = True
@@ -272,10 +264,10 @@ class Incoming(Closing):
             "settings of the start"
         )
 
-    def _go_home(self, home: pactl.Entry, warn: Warn) -> None:
+    def _go_home(self, home: soundserver.Entry, warn: Warn) -> None:
         """Go back to the loudspeaker of the start, which is there again."""
         assert self._live is not None
-        with contextlib.suppress(pactl.RefusedError):  # the stream ends just then
+        with contextlib.suppress(soundserver.RefusedError):  # the stream ends just then
             bring(sink=home.name, process=self._live.pid)
         # Servers take their time, or nothing plays yet: there will be another look.
         if self._heard_on([home]) is not None:
@@ -298,13 +290,3 @@ class Incoming(Closing):
             for found in find_all():
                 if found.name == self.sink_name:
                     found.remove()
-
-
-def _real_sink(*wanted: str | None) -> pactl.Entry | None:
-    """Return the first that is there and not ours, else any other; None without any."""
-    sinks = [e for e in pactl.entries("sinks") if not is_ours(e)]
-    for name in wanted:
-        for entry in sinks:
-            if entry.name == name:
-                return entry
-    return sinks[0] if sinks else None

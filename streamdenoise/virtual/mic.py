@@ -21,22 +21,13 @@ from typing import Any, Final
 from ..closing import Closing
 from ..errors import DeviceError
 from ..live.devices import list_devices
-from . import DEFAULT_NAME, pactl
+from . import DEFAULT_NAME, soundserver
 from .absence import Absence
+from .found import Found, carriers, find_all, is_ours, remove_stale, taken
 from .owner import Owner
-from .pactl import Entry
-from .parts import (
-    KEPT,
-    Found,
-    find_all,
-    is_ours,
-    keep_defaults,
-    make,
-    remove_stale,
-    slug_of,
-    taken,
-)
-from .route import SINK_VARIABLE, SOURCE_VARIABLE, Variables, bring, door
+from .parts import KEPT, keep_defaults, make, slug_of
+from .route import SINK_VARIABLE, SOURCE_VARIABLE, Fed, Variables, bring, door
+from .soundserver import Entry
 
 __all__ = ["RATE", "VirtualMic"]
 
@@ -78,6 +69,7 @@ class VirtualMic(Closing):
         self._variables = Variables()
         self._chosen: Entry | None = None
         self._absence = Absence()
+        self._fed = Fed(found.sink.name)
 
     @classmethod
     def create(
@@ -112,7 +104,7 @@ class VirtualMic(Closing):
         rate = RATE if rate is None else rate
         text = description or _description(name)
         remove_stale()
-        before = pactl.server()
+        before = soundserver.server()
         there = next((f for f in find_all() if f.name == slug), None)
         if there is not None and there.state == "broken":
             there.remove()
@@ -129,8 +121,6 @@ class VirtualMic(Closing):
     def chose_input(self) -> bool:
         """Whether `route` had to choose the input, which is looked after here then."""
         return self._chosen is not None
-
-    # Playing into it ----------------------------------------------------------------
 
     def route(self, warn: Warn = _silent, sd: Any = None) -> str:
         """Send what this process plays into the microphone; call before streams open.
@@ -161,8 +151,8 @@ class VirtualMic(Closing):
         """
         name = door(list_devices(sd))
         self._variables.set(SINK_VARIABLE, self.sink_name)
-        sources = pactl.entries("sources")
-        wanted = os.environ.get(SOURCE_VARIABLE) or pactl.server().default_source
+        sources = soundserver.entries("sources")
+        wanted = os.environ.get(SOURCE_VARIABLE) or soundserver.server().default_source
         if wanted in self._loops(sources):
             other = self._other_source(sources)
             warn(
@@ -204,7 +194,11 @@ class VirtualMic(Closing):
             If no server answers, or it refuses.
         """
         self.restore(warn)
-        bring(self.sink_name)
+        if self._fed.mend():
+            warn(
+                f"what is denoised was moved away from '{self.description}'; it is "
+                "back, as a call hears nothing otherwise"
+            )
         self._mend_input(warn)
 
     def restore(self, warn: Warn = _silent) -> None:
@@ -221,7 +215,7 @@ class VirtualMic(Closing):
         """
         there = next((f for f in find_all() if f.name == self.name), None)
         if there is None or there.state == "broken":
-            before = pactl.server()
+            before = soundserver.server()
             owner = KEPT if self.kept else str(Owner.here())
             if there is not None:
                 there.remove()
@@ -233,7 +227,7 @@ class VirtualMic(Closing):
         """Take another input if the one that `route` chose stays away."""
         if self._chosen is None:
             return
-        sources = pactl.entries("sources")
+        sources = soundserver.entries("sources")
         if not self._absence.lasts(any(e.name == self._chosen.name for e in sources)):
             return
         gone, other = self._chosen, self._other_source(sources)
@@ -245,25 +239,20 @@ class VirtualMic(Closing):
 
     def _mend_input(self, warn: Warn) -> None:
         """Move our recording stream away if it records the microphone itself."""
-        sources = pactl.entries("sources")
+        sources = soundserver.entries("sources")
         loops = self._loops(sources)
         ours = {e.index for e in sources if e.name in loops}
-        for stream in pactl.streams_of("source-outputs", os.getpid()):
+        for stream in soundserver.streams_of("source-outputs", os.getpid()):
             if stream.attached in ours:
                 other = self._other_source(sources)
-                pactl.run("move-source-output", str(stream.index), other.name)
+                soundserver.move("source-outputs", stream.index, other.name)
                 warn(
                     f"the input was '{self.description}' itself, which hears itself; "
                     f"it is '{other.known_as}' now"
                 )
 
     def _loops(self, sources: list[Entry]) -> set[str]:
-        """Names of the sources that carry what we play."""
-        loops = {self.source_name, f"{self.sink_name}.monitor"}
-        for entry in sources:
-            if entry.properties.get("device.master_device") in loops:
-                loops.add(entry.name)
-        return loops
+        return carriers(sources, self.source_name, self.sink_name)
 
     def _other_source(self, sources: list[Entry]) -> Entry:
         """Return a real microphone, or else any source that is not ours."""
@@ -278,13 +267,13 @@ class VirtualMic(Closing):
             )
         return others[0]
 
-    # Ending -------------------------------------------------------------------------
-
     def close(self) -> None:
         """Restore the environment, and remove the microphone unless it is kept."""
         self._variables.close()
         if not self.kept:
-            with contextlib.suppress(pactl.NoServerError):  # it went with the server
+            with contextlib.suppress(
+                soundserver.NoServerError
+            ):  # it went with the server
                 self.remove()
 
     def remove(self) -> None:

@@ -14,16 +14,16 @@ from typing import Any, Final
 from ..errors import DeviceError
 from ..live.devices import COMMON_RATES, Device, Form, Kind, find_device, list_devices
 from ..live.pulse.libpulse import MOST_CHANNELS
+from ..live.pulse.streams import LOW_SECONDS
 from ..names import shown
-from . import pactl
-from .parts import is_ours
+from . import soundserver
+from .found import is_ours, microphone_name
 from .route import VARIABLES, Variables, door
 
 __all__ = ["Chosen", "with_served"]
 
 _DOORS: Final = ("pulse", "pipewire", "default")
 _OWN_DOOR: Final = "default"
-_LOW_SECONDS: Final = 0.008
 _HEAD: Final = ("headphone", "headset", "handset", "earphone", "earbud")
 _CABLES: Final = ("line", "hdmi", "displayport", "iec958", "spdif", "digital")
 _SPEAKER_FORMS: Final = ("speaker", "internal", "portable")
@@ -45,16 +45,19 @@ def with_served(devices: Sequence[Device], *, native: bool = False) -> list[Devi
     if any(d.host_api == "PulseAudio" for d in devices):
         return list(devices)
     try:
-        server = pactl.server()
-        if native and not any(map(_is_door, devices)):
-            devices = [*devices, _own_door(devices, server)]
+        server = soundserver.server()
+        if native:
+            devices = _native_doors(devices, server)
         name = door(list(devices))
-        sinks, sources = pactl.entries("sinks"), pactl.entries("sources")
+        sinks, sources = soundserver.entries("sinks"), soundserver.entries("sources")
     except DeviceError:
         return list(devices)
     way = next(d for d in devices if d.name == name and d.outputs)
     inputs = _served(sources, "input", way, server)
-    outputs = _served(sinks, "output", way, server)
+    outputs = [
+        replace(d, name=microphone_name(e, sources) or d.name)
+        for d, e in zip(_served(sinks, "output", way, server), sinks, strict=True)
+    ]
     ours = {d.server_name for d in outputs if d.form == "virtual"}
     inputs = [
         replace(d, form="virtual") if e.is_monitor and e.monitor in ours else d
@@ -70,7 +73,10 @@ def with_served(devices: Sequence[Device], *, native: bool = False) -> list[Devi
 
 
 def _served(
-    entries: Sequence[pactl.Entry], kind: Kind, way: Device, server: pactl.Server
+    entries: Sequence[soundserver.Entry],
+    kind: Kind,
+    way: Device,
+    server: soundserver.Server,
 ) -> list[Device]:
     """Return sinks or sources as devices that are opened through a door."""
     default = server.default_source if kind == "input" else server.default_sink
@@ -97,7 +103,20 @@ def _served(
     ]
 
 
-def _own_door(devices: Sequence[Device], server: pactl.Server) -> Device:
+def _native_doors(
+    devices: Sequence[Device], server: soundserver.Server
+) -> list[Device]:
+    """Return PortAudio's devices; doors are as near as libpulse makes them, or one."""
+    into, out = LOW_SECONDS
+    if not any(map(_is_door, devices)):
+        devices = [*devices, _own_door(devices, server)]
+    return [
+        replace(d, latency_in=into, latency_out=out) if _is_door(d) else d
+        for d in devices
+    ]
+
+
+def _own_door(devices: Sequence[Device], server: soundserver.Server) -> Device:
     """Return a door beside PortAudio's devices; taken where none of them is."""
     return Device(
         index=len(devices),
@@ -106,8 +125,8 @@ def _own_door(devices: Sequence[Device], server: pactl.Server) -> Device:
         inputs=MOST_CHANNELS,
         outputs=MOST_CHANNELS,
         default_rate=48_000,
-        latency_in=_LOW_SECONDS,
-        latency_out=_LOW_SECONDS,
+        latency_in=0.0,
+        latency_out=0.0,
         default_input=not any(d.default_input for d in devices),
         default_output=not any(d.default_output for d in devices),
         rates=tuple(sorted(COMMON_RATES)),
@@ -120,9 +139,8 @@ def _is_door(device: Device) -> bool:
 
 
 def _taken(devices: Sequence[Device]) -> Device | None:
-    """Return the default one; not ours, which is not heard in this room."""
-    chosen = (d for d in devices if d.api_input or d.api_output)
-    return next((d for d in chosen if d.form != "virtual"), None)
+    """Return the default one."""
+    return next((d for d in devices if d.api_input or d.api_output), None)
 
 
 def _leads(devices: Sequence[Device], device: Device, kind: Kind) -> bool:
@@ -131,7 +149,7 @@ def _leads(devices: Sequence[Device], device: Device, kind: Kind) -> bool:
     return through and (device.api_input or device.api_output)
 
 
-def _form(entry: pactl.Entry, kind: Kind) -> Form:
+def _form(entry: soundserver.Entry, kind: Kind) -> Form:
     """Return what a sink or source is; what is plugged in counts more than the card."""
     if is_ours(entry):
         return "virtual"

@@ -4,37 +4,64 @@ When a device is unplugged, PipeWire puts the streams on another one and tells n
 Sound from a microphone that nobody chose may be none of the call's business, and the
 monitor of what is played would howl. So a live whose named device has gone waits for
 it, as it does where the server ends the stream; one that names none goes along, and
-says where to.
+says where to. A stream that leaves a device while none comes or goes was moved by a
+person, who is obeyed while the device that it was moved to is there.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
-from . import pactl
-from .pactl import Entry
+from ..live.devices import Kind
+from . import soundserver
+from .absence import Stay
 from .route import bring
+from .soundserver import Entry
 
 __all__ = ["Places"]
 
+UNREST_SECONDS: Final = 5.0
+"""Time for which a server may move streams because a device has come or gone."""
+
+NEWS_SECONDS: Final = 0.5
+"""Time in which one hears of a device that has come or gone, at the latest."""
+
 Warn = Callable[[str], None]
 
-_SINK: Final[tuple[pactl.Kind, pactl.Streams]] = ("sinks", "sink-inputs")
-_SOURCE: Final[tuple[pactl.Kind, pactl.Streams]] = ("sources", "source-outputs")
+_SINK: Final[tuple[soundserver.Kind, soundserver.Streams]] = ("sinks", "sink-inputs")
+_SOURCE: Final[tuple[soundserver.Kind, soundserver.Streams]] = (
+    "sources",
+    "source-outputs",
+)
 
 
 @dataclass
 class _End:
-    """One direction: what it is called, asked for, said to be at, and was at last."""
+    """One direction: what it is called, asked for, said to be at, and was at last.
 
+    Attributes
+    ----------
+    moved
+        Where a person has moved its stream to, from the device that was asked for.
+    stay
+        How long its stream has been where it should be.
+    strayed
+        When it was first seen elsewhere; 0 if it is not.
+    """
+
+    kind: Kind
     what: str
-    kinds: tuple[pactl.Kind, pactl.Streams]
+    kinds: tuple[soundserver.Kind, soundserver.Streams]
     wish: str | None
     said: str = ""
     last: Entry | None = None
+    moved: Entry | None = None
+    stay: Stay = field(default_factory=Stay)
+    strayed: float = 0.0
 
     @property
     def before(self) -> str:
@@ -59,6 +86,9 @@ class Places:
         text when they need not any more.
     microphone_only
         Whether somebody else looks after what is played.
+    place
+        Called with a direction and what people call the device that it has, whenever
+        that was looked at.
     said
         Names of the sink and the source that a person was told of: a server may put a
         stream where one of its name was moved to the last time. Empty: of none.
@@ -71,13 +101,20 @@ class Places:
         hold: Callable[[str], None],
         *,
         microphone_only: bool = False,
+        place: Callable[[Kind, str], None] = lambda kind, name: None,
         said: tuple[str, str] = ("", ""),
     ) -> None:
-        self._source = _End("the microphone", _SOURCE, source, said[1])
-        self._sink = _End("the loudspeaker", _SINK, sink, said[0])
+        self._source = _End("input", "the microphone", _SOURCE, source, said[1])
+        self._sink = _End("output", "the loudspeaker", _SINK, sink, said[0])
+        self._place = place
         self._ends = [self._source] + ([] if microphone_only else [self._sink])
         self._hold = hold
         self._held = False
+        self._changed = 0.0
+
+    def changed(self) -> None:
+        """Note that devices have come or gone, when servers move streams at will."""
+        self._changed = time.monotonic()
 
     def look(self, warn: Warn) -> None:
         """Bring streams back, wait for a device that has gone, or say where they are.
@@ -90,6 +127,8 @@ class Places:
         for end in self._ends:
             if not self._settled(end, warn):
                 return
+            if end.last is not None:
+                self._place(end.kind, end.last.known_as)
         self._beware()
 
     def waiting(self) -> None:
@@ -106,25 +145,68 @@ class Places:
 
     def _settled(self, end: _End, warn: Warn) -> bool:
         """See to one direction; return whether it has a device."""
-        devices = {entry.index: entry for entry in pactl.entries(end.kinds[0])}
-        streams = pactl.streams_of(end.kinds[1], os.getpid())
-        now = next(
-            (devices[s.attached] for s in streams if s.attached in devices), None
-        )
-        if end.wish is not None:
-            wished = next((e for e in devices.values() if e.name == end.wish), None)
-            if wished is None:
-                self._wait(f"{end.what} '{end.shown}' went away")
-                return False
-            end.last = wished
-            if now is not None and now.name != end.wish:
-                bring(*((end.wish, None) if end is self._sink else (None, end.wish)))
+        devices = {entry.index: entry for entry in soundserver.entries(end.kinds[0])}
+        streams = soundserver.streams_of(end.kinds[1], os.getpid())
+        stream = next((s for s in streams if s.attached in devices), None)
+        now = None if stream is None else devices[stream.attached or 0]
+        if end.wish is None:
+            if now is not None:
+                if end.before not in ("", now.name):
+                    warn(f"{end.what} is '{now.known_as}' now")
+                end.last = now
             return True
-        if now is not None:
-            if end.before not in ("", now.name):
-                warn(f"{end.what} is '{now.known_as}' now")
-            end.last = now
+        goal = self._goal(end, devices, warn)
+        if goal is None:
+            self._wait(f"{end.what} '{end.shown}' went away")
+            return False
+        end.last = goal
+        if stream is None or now is None:
+            return True
+        if now.index == goal.index:
+            end.stay.note(stream.index, now.index)
+            end.strayed = 0.0
+        elif not end.stay.lasted(stream.index, goal.index):
+            self._bring_back(end, goal)
+        elif time.monotonic() - self._changed < UNREST_SECONDS:
+            self._bring_back(end, goal)
+            end.stay = Stay()  # it is said once
+            warn(
+                f"the sound server had moved {end.what} to '{now.known_as}'; it is "
+                f"'{goal.known_as}' again"
+            )
+        elif not end.strayed:  # the news that a device has come may be on its way
+            end.strayed = time.monotonic()
+        elif time.monotonic() - end.strayed > NEWS_SECONDS:
+            self._obey(end, now, warn)
         return True
+
+    def _bring_back(self, end: _End, goal: Entry) -> None:
+        bring(*((goal.name, None) if end is self._sink else (None, goal.name)))
+        end.strayed = 0.0
+
+    def _goal(
+        self, end: _End, devices: Mapping[int, Entry], warn: Warn
+    ) -> Entry | None:
+        """Return the device of a direction for which one was asked, if it is there."""
+        wished = next((e for e in devices.values() if e.name == end.wish), None)
+        if end.moved is not None and end.moved.index not in devices:
+            end.moved = None
+            if wished is not None:
+                warn(f"{end.what} is '{wished.known_as}' again")
+        return end.moved or wished
+
+    def _obey(self, end: _End, now: Entry, warn: Warn) -> None:
+        """Note that a person has moved a stream, and say what that means."""
+        end.last, end.strayed = now, 0.0
+        if now.name == end.wish:
+            end.moved = None
+            warn(f"{end.what} is '{now.known_as}' again")
+            return
+        end.moved = now
+        warn(
+            f"{end.what} is '{now.known_as}' now, as its stream was moved there by "
+            "hand; it stays there while that is connected"
+        )
 
     def _beware(self) -> None:
         """Wait where the server lets us hear what we play, which nobody asked for."""
@@ -144,9 +226,9 @@ class Places:
     def _missing(self) -> bool:
         """Whether something that was asked for is not there, or no microphone is."""
         for end in self._ends:
-            names = {entry.name for entry in pactl.entries(end.kinds[0])}
+            names = {entry.name for entry in soundserver.entries(end.kinds[0])}
             if end.wish is not None and end.wish not in names:
                 return True
         if self._source.wish is not None or self._sink.last is None:
             return False
-        return pactl.server().default_source == self._sink.last.monitor
+        return soundserver.server().default_source == self._sink.last.monitor

@@ -17,12 +17,14 @@ from typing import Final
 from ..closing import Closing
 from ..errors import DeviceError
 from ..live.devices import SOUND_SERVERS, Device, Kind
-from . import pactl
+from . import soundserver
+from .absence import Stay
 
 __all__ = [
     "SINK_VARIABLE",
     "SOURCE_VARIABLE",
     "VARIABLES",
+    "Fed",
     "Variables",
     "bring",
     "door",
@@ -81,23 +83,55 @@ def bring(
     """
     process = os.getpid() if process is None else process
     if sink is not None:
-        _move("sink-inputs", "move-sink-input", sink, pactl.entries("sinks"), process)
+        _move("sink-inputs", sink, soundserver.entries("sinks"), process)
     if source is not None:
-        sources = pactl.entries("sources")
-        _move("source-outputs", "move-source-output", source, sources, process)
+        sources = soundserver.entries("sources")
+        _move("source-outputs", source, sources, process)
 
 
 def _move(
-    kind: pactl.Streams,
-    word: str,
+    kind: soundserver.Streams,
     target: str,
-    targets: list[pactl.Entry],
+    targets: list[soundserver.Entry],
     process: int,
 ) -> None:
     there = {entry.index for entry in targets if entry.name == target}
-    for stream in pactl.streams_of(kind, process):
+    for stream in soundserver.streams_of(kind, process):
         if stream.attached not in there:
-            pactl.run(word, str(stream.index), target)
+            soundserver.move(kind, stream.index, target)
+
+
+class Fed:
+    """Keeps what this process plays in a sink.
+
+    Parameters
+    ----------
+    sink
+        Its name.
+    """
+
+    def __init__(self, sink: str) -> None:
+        self._sink = sink
+        self._stay = Stay()
+
+    def mend(self) -> bool:
+        """Bring the stream there; return whether it had been there for long.
+
+        Raises
+        ------
+        NoServerError, RefusedError
+            As from `bring`.
+        """
+        sinks = (e for e in soundserver.entries("sinks") if e.name == self._sink)
+        index = next((entry.index for entry in sinks), -1)
+        left = False
+        for stream in soundserver.streams_of("sink-inputs", os.getpid()):
+            if stream.attached == index:
+                self._stay.note(stream.index, index)
+            else:
+                soundserver.move("sink-inputs", stream.index, self._sink)
+                left = self._stay.lasted(stream.index, index)
+        return left
 
 
 def _wishes() -> tuple[str | None, str | None]:

@@ -54,17 +54,32 @@ class NoPortAudio(ModuleType):
     Stream = InputStream = OutputStream = _refuse
 
 
-def server_alone() -> NoPortAudio | None:
-    """Return what stands in for sounddevice, if a sound server answers."""
-    from ...errors import DeviceError
-    from ...virtual import pactl
-    from .way import can_go_native
+def server_alone() -> NoPortAudio:
+    """Return what stands in for sounddevice, if a sound server answers.
 
-    sound = NoPortAudio()
-    if not can_go_native(sound):
-        return None
+    Raises
+    ------
+    RuntimeMissingError
+        If none does, or it is not to be reached this way; says what live sound needs
+        then, as the beginning of a sentence.
+    """
+    from ...errors import DeviceError, RuntimeMissingError
+    from ...virtual import soundserver
+    from ...virtual.asking import NoLibraryError
+    from .way import can_go_native, is_wanted
+
+    sound, needed = NoPortAudio(), "live sound needs the PortAudio library"
+    if not is_wanted():
+        raise RuntimeMissingError(needed)
     try:
-        pactl.server()
+        soundserver.server()
+        if can_go_native(sound):
+            return sound
+    except NoLibraryError:
+        needed = (
+            "live sound needs libpulse where PulseAudio or PipeWire runs (sudo apt "
+            "install libpulse0), or else the PortAudio library"
+        )
     except DeviceError:
-        return None
-    return sound
+        needed = f"no sound server answers, and without one {needed}"
+    raise RuntimeMissingError(needed)

@@ -1,8 +1,8 @@
-"""The part of libpulse that streams need, by ctypes.
+"""The part of libpulse that is used here, by ctypes.
 
 Names, numbers and layouts are those of the library's public headers (``pulse/def.h``,
 ``pulse/sample.h``, ``pulse/channelmap.h``), which have been stable since its version
-0.9.11; PipeWire's server speaks to the same library.
+0.9.15; PipeWire's server speaks to the same library.
 """
 
 from __future__ import annotations
@@ -21,11 +21,14 @@ __all__ = [
     "STREAM_READY",
     "BufferAttr",
     "ChannelMap",
+    "Event",
     "Notice",
     "Request",
     "SampleSpec",
     "error_text",
+    "free_context",
     "load_libpulse",
+    "new_context",
     "text",
 ]
 
@@ -90,6 +93,27 @@ Notice: Final = ctypes.CFUNCTYPE(None, _POINTER, _POINTER)
 Request: Final = ctypes.CFUNCTYPE(None, _POINTER, c_size_t, _POINTER)
 """Called with a stream, a count of bytes, and user data."""
 
+Event: Final = ctypes.CFUNCTYPE(None, _POINTER, c_int, c_uint32, _POINTER)
+"""Called with a context, what has happened, to which number, and user data."""
+
+_OPERATIONS: Final[dict[str, list[Any]]] = {
+    "get_server_info": [],
+    "get_sink_info_list": [],
+    "get_source_info_list": [],
+    "get_sink_input_info_list": [],
+    "get_source_output_info_list": [],
+    "get_client_info_list": [],
+    "move_sink_input_by_name": [c_uint32, c_char_p],
+    "move_source_output_by_name": [c_uint32, c_char_p],
+    "set_default_sink": [c_char_p],
+    "set_default_source": [c_char_p],
+    "load_module": [c_char_p, c_char_p],
+    "unload_module": [c_uint32],
+    "subscribe": [c_int],
+}
+"""Functions of a context that begin an operation, by their arguments between the
+context and what is called back, with user data."""
+
 _SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
     "pa_mainloop_new": (_POINTER, []),
     "pa_mainloop_free": (None, [_POINTER]),
@@ -105,6 +129,7 @@ _SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
     "pa_context_unref": (None, [_POINTER]),
     "pa_context_get_state": (c_int, [_POINTER]),
     "pa_context_errno": (c_int, [_POINTER]),
+    "pa_context_set_subscribe_callback": (None, [_POINTER, Event, _POINTER]),
     "pa_get_library_version": (c_char_p, []),
     "pa_strerror": (c_char_p, [c_int]),
     "pa_channel_map_init_extend": (
@@ -144,7 +169,15 @@ _SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
         [_POINTER, _POINTER, c_size_t, _POINTER, c_int64, c_int],
     ),
     "pa_stream_get_latency": (c_int, [_POINTER, POINTER(c_uint64), POINTER(c_int)]),
+    "pa_stream_update_timing_info": (_POINTER, [_POINTER, _POINTER, _POINTER]),
     "pa_stream_get_buffer_attr": (POINTER(BufferAttr), [_POINTER]),
+    "pa_operation_get_state": (c_int, [_POINTER]),
+    "pa_proplist_iterate": (c_char_p, [_POINTER, POINTER(_POINTER)]),
+    "pa_proplist_gets": (c_char_p, [_POINTER, c_char_p]),
+    **{
+        f"pa_context_{name}": (_POINTER, [_POINTER, *arguments, _POINTER, _POINTER])
+        for name, arguments in _OPERATIONS.items()
+    },
 }
 
 
@@ -171,6 +204,34 @@ def channel_map(library: Any, channels: int) -> ChannelMap:
     places = ChannelMap()
     library.pa_channel_map_init_extend(ctypes.byref(places), channels, _MAP_DEFAULT)
     return places
+
+
+def new_context(library: Any, name: str) -> tuple[int | None, int | None]:
+    """Return a loop and a context on it, not yet connected; None of either: no room.
+
+    Parameters
+    ----------
+    library
+        From `load_libpulse`.
+    name
+        What the server calls this program, in lists of who plays and records.
+    """
+    loop: int | None = library.pa_mainloop_new()
+    if not loop:  # which the library itself would end the process for
+        return None, None
+    context: int | None = library.pa_context_new(
+        library.pa_mainloop_get_api(loop), text(name)
+    )
+    return loop, context
+
+
+def free_context(library: Any, loop: int | None, context: int | None) -> None:
+    """Give back what `new_context` has returned."""
+    if context:
+        library.pa_context_disconnect(context)
+        library.pa_context_unref(context)
+    if loop:
+        library.pa_mainloop_free(loop)
 
 
 def text(words: str) -> bytes:

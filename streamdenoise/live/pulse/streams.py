@@ -10,14 +10,16 @@ import math
 import time
 from collections.abc import Callable
 from ctypes import byref
-from typing import Any, Final
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Final
 
 from . import libpulse as pa
+from .moments import Moments
 from .thread import Served
 from .told import Status, Times
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["InputStream", "OutputStream", "Sizes"]
 
@@ -31,7 +33,6 @@ KEPT_SECONDS: Final = 0.5
 """Most that the server keeps of an input that nobody fetches."""
 
 _SAMPLE: Final = 4
-_MICRO: Final = 1e-6
 _REFUSED: Final = ctypes.c_size_t(-1).value
 
 
@@ -114,6 +115,8 @@ class _Stream(Served):
         callback: Callable[..., None],
         title: str,
     ) -> None:
+        import numpy as np  # slow to load, and who lists devices needs none
+
         super().__init__(library, error, name)
         self._callback, self._title = callback, title
         self._device = pa.text(device) if device else None
@@ -124,8 +127,8 @@ class _Stream(Served):
         self._bytes = self._block.nbytes
         self._frame = _SAMPLE * channels
         self._times, self._status = Times(), Status()
-        self._micro, self._negative = ctypes.c_uint64(), ctypes.c_int()
-        self._moved, self._origin = 0, 0.0
+        usual = max(self._sizes.fragment, self._sizes.queue) / samplerate
+        self._moments = Moments(library, samplerate, self._sign, usual)
         self.moves = 0
         self.open()
 
@@ -153,23 +156,7 @@ class _Stream(Served):
         self.moves += 1
 
     def _timed(self, stream: int, _data: int | None) -> None:
-        """Note when the stream's first sample was at the device.
-
-        The server tells its latency every now and then; between that, samples are
-        counted. The library would interpolate, and be wrong for long after a pause.
-        """
-        if not self._moved:
-            return  # what does not run yet is not late
-        micro, negative = self._micro, self._negative
-        if self._lib.pa_stream_get_latency(stream, byref(micro), byref(negative)) < 0:
-            return
-        delay = (-_MICRO if negative.value else _MICRO) * micro.value
-        at_device = time.perf_counter() + self._sign * delay
-        self._origin = at_device - self._moved / self._rate
-
-    def _when(self, sample: int) -> float:
-        """Return when a sample is at the device; 0 if that is not known."""
-        return self._origin + sample / self._rate if self._origin else 0.0
+        self._moments.told(stream)
 
 
 class InputStream(_Stream):
@@ -200,6 +187,7 @@ class InputStream(_Stream):
 
     def _readable(self, stream: int, size: int, _data: int | None) -> None:
         """Take what there is, if it makes a block full, and hand on each that is."""
+        self._moments.awake(stream)
         if size + self._filled < self._bytes:
             return
         lib, data, count = self._lib, self._data, self._count
@@ -225,14 +213,14 @@ class InputStream(_Stream):
             done += part
             if self._filled == self._bytes:
                 self._filled = 0
-                self._hand_on(self._moved + done // self._frame)
-        self._moved += done // self._frame
+                self._hand_on(self._moments.moved + done // self._frame)
+        self._moments.moved += done // self._frame
 
     def _hand_on(self, end: int) -> None:
         """Call the callback with a block that ends before a sample."""
         times, status, frames = self._times, self._status, len(self._block)
         times.currentTime = time.perf_counter()
-        times.inputBufferAdcTime = self._when(end - frames)
+        times.inputBufferAdcTime = self._moments.when(end - frames)
         self._callback(self._block, frames, times, status)
         status.clear()
 
@@ -273,16 +261,17 @@ class OutputStream(_Stream):
 
     def _writable(self, stream: int | None, room: int, _data: int | None) -> None:
         """Fill as many whole blocks as there is room for."""
+        self._moments.awake(stream)
         lib, times, status = self._lib, self._times, self._status
         frames = len(self._block)
         while self.active and self._enough <= room < _REFUSED:
             times.currentTime = time.perf_counter()
-            times.outputBufferDacTime = self._when(self._moved)
+            times.outputBufferDacTime = self._moments.when(self._moments.moved)
             self._callback(self._block, frames, times, status)
             status.clear()
             if lib.pa_stream_write(stream, self._address, self._bytes, None, 0, 0) < 0:
                 self.active = False
-            self._moved += frames
+            self._moments.moved += frames
             room = max(0, room - self._bytes)
 
     def _underflow(self, _stream: int, _data: int | None) -> None:

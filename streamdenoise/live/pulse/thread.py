@@ -148,11 +148,9 @@ class Served:
 
     def _connect(self) -> None:
         lib, until = self._lib, time.monotonic() + OPENS_SECONDS
-        self._loop = lib.pa_mainloop_new()
-        if not self._loop:  # which the library itself would end the process for
+        self._loop, self._context = pa.new_context(lib, self._name)
+        if not self._loop:
             raise self._error("no more files can be opened", _ERROR)
-        api = lib.pa_mainloop_get_api(self._loop)
-        self._context = lib.pa_context_new(api, pa.text(self._name))
         if not self._context:
             raise self._error("no connection to the sound server", _ERROR)
         if lib.pa_context_connect(self._context, None, 0, None) < 0:

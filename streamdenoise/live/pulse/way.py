@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from ..devices import Device, Kind
 
-__all__ = ["can_go_native", "goes_native", "open_native", "reached_by"]
+__all__ = ["can_go_native", "goes_native", "is_wanted", "open_native", "reached_by"]
 
 VARIABLE: Final = "STREAMDENOISE_SOUND"
 """Of the environment: ``portaudio`` sends all sound through PortAudio."""
@@ -38,11 +38,15 @@ def reached_by() -> str:
     return f"libpulse {library.pa_get_library_version().decode()}"
 
 
+def is_wanted() -> bool:
+    """Whether a sound server is to be reached without PortAudio on this system."""
+    asked = os.environ.get(VARIABLE, "").strip().casefold()
+    return sys.platform == "linux" and asked != "portaudio"
+
+
 def _library() -> Any:
     """Return libpulse, or None where it is missing, not of use, or not wanted."""
-    if sys.platform != "linux":
-        return None
-    if os.environ.get(VARIABLE, "").strip().casefold() == "portaudio":
+    if not is_wanted():
         return None
     from .libpulse import load_libpulse
 
