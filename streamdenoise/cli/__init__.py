@@ -34,7 +34,7 @@ COMMANDS: Final = {
     "compare": ("compare", "Say and draw what differs between two recordings."),
     "bench": ("bench", "Measure the speed on this machine."),
     "demo": ("demo", "Hear and see it work, without files or sound card."),
-    "config": ("config", "Flags that need not be typed; profiles."),
+    "config": ("config", "Keep flags in a file, so that they need not be typed."),
     "service": ("service", "Run live at every login (systemd)."),
     "completion": (
         "completion",
@@ -117,7 +117,9 @@ def cli() -> None:
     \b
     streamdenoise demo                       see what it does
     streamdenoise file talk.wav              makes talk.denoised.wav
-    streamdenoise live                       microphone to loudspeaker
+    streamdenoise live                       microphone to headphones
+    streamdenoise live --virtual-mic         a microphone for your call (Linux)
+    streamdenoise doctor                     what is wrong, and what to type
     arecord -f S16_LE -r 16000 | streamdenoise pipe | aplay
     """  # noqa: D301
 

@@ -45,7 +45,7 @@ _HEAD = (
     metavar="S",
     default=10.0,
     show_default=True,
-    help="Sound of one pass.",
+    help="Seconds of sound in one pass.",
 )
 @click.option(
     "--passes",

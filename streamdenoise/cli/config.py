@@ -49,7 +49,7 @@ _PROFILES = """\
 """
 
 
-@click.group(short_help="Flags that need not be typed; profiles.")
+@click.group(short_help="Keep flags in a file, so that they need not be typed.")
 def config() -> None:
     """Keep flags in a file, so that they need not be typed, and profiles of them.
 

@@ -25,13 +25,13 @@ __all__ = ["ctl"]
     type=int,
     metavar="N",
     shell_complete=completer("pids"),
-    help="Of this process.  [default: the newest session]",
+    help="The session of this process.  [default: the newest]",
 )
 @click.option(
     "--name",
     metavar="NAME",
     shell_complete=completer("names"),
-    help="With this name (live --name, or its profile).",
+    help="The session of this name (live --name, or its profile).",
 )
 @json_option
 def ctl(

@@ -71,7 +71,7 @@ def _name(ctx: click.Context, param: click.Parameter, value: str | None) -> str 
     "sink",
     metavar="NAME|N",
     shell_complete=completer("outputs"),
-    help="Where it is played.",
+    help="Where it is played: part of a name, or number.",
 )
 @click.option(
     "--virtual-mic",
@@ -135,7 +135,8 @@ def _name(ctx: click.Context, param: click.Parameter, value: str | None) -> str 
     "--name",
     metavar="NAME",
     callback=_name,
-    help="By which streamdenoise ctl can choose it.  [default: the profile, or live]",
+    help="Name by which streamdenoise ctl can choose this session.  [default: the "
+    "profile, or live]",
 )
 @json_option
 @click.pass_context

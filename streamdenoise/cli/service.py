@@ -33,7 +33,7 @@ def _profile_option(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="NAME",
         callback=_profile_name,
         shell_complete=completer("profiles"),
-        help="Of the config file; each has a service of its own.",
+        help="Profile of the config file; each has a service of its own.",
     )(command)
 
 

@@ -81,7 +81,7 @@ def _is_small(bits: int | None) -> bool:
 
 
 def portaudio() -> Check:
-    """Look for PortAudio, through which live reaches the devices."""
+    """Look for PortAudio, through which live reaches cards that no sound server has."""
     from ..live.portaudio import load_sounddevice
 
     try:

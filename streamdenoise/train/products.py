@@ -1,4 +1,4 @@
-"""Products of matrices with operands of 16 bits: twice the training on some processors.
+"""Products of matrices with operands of 16 bits: quicker training on some processors.
 
 Processors with matrix units (AMX on x86, GPUs) multiply bfloat16 several times as fast
 as float32, and sum in float32. Weights, states and all that is not a product stay
