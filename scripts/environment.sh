@@ -1,9 +1,21 @@
-# Sourced by scripts/demo and scripts/test: a virtual environment beside the code.
-# Usage: environment FOLDER EXTRAS   (EXTRAS like "[test,train]", or empty)
+# What the scripts in shell share.
+#
+# usage "$@"                   prints the head of the script if --help is asked for
+# environment FOLDER EXTRAS    a virtual environment beside the code, EXTRAS like
+#                              "[test,train]", or empty
 
 stop() {
   echo "$1" >&2
   exit 3
+}
+
+usage() {
+  case ${1:-} in
+    -h | --help)
+      awk 'NR > 1 { if (!/^#/) exit; sub(/^# ?/, ""); print }' "scripts/$(basename "$0")"
+      exit
+      ;;
+  esac
 }
 
 find_python() {

@@ -34,7 +34,7 @@ _EXAMPLES = {
     "name": '"call"',
     "loudness": "-16",
     "cluster": '"local"',
-    "split": "600",
+    "split": "30",
     "report": '"report.html"',
 }
 """Something that makes sense for a flag without a default that does."""

@@ -373,7 +373,7 @@ def _by_index(
 def _nothing_here(kind: Kind, devices: Sequence[Device]) -> str:
     have = f"only {listed(devices)}" if devices else "no sound device at all"
     advice = {
-        "linux": "is a sound server running (streamdenoise doctor says), and may "
+        "linux": "is a sound server running (PulseAudio or PipeWire), and may "
         "you use the sound card (is 'audio' in what 'groups' prints)?",
         "darwin": "allow the terminal to use the microphone in System Settings, "
         "Privacy.",
