@@ -18,6 +18,7 @@ from streamdenoise.live.pulse.libpulse import load_libpulse
 from streamdenoise.live.pulse.streams import OutputStream
 from streamdenoise.virtual import soundserver
 from streamdenoise.virtual.absence import SETTLED_SECONDS
+from streamdenoise.virtual.mic import VirtualMic
 from streamdenoise.virtual.places import NEWS_SECONDS, Places
 from streamdenoise.virtual.route import bring
 from tests.pulse import PulseServer, pactl, wait_for
@@ -196,3 +197,21 @@ def test_a_stream_of_a_new_server_was_moved_by_nobody(own: PulseServer) -> None:
             time.sleep(NEWS_SECONDS + 0.1)
         assert where() == ["ear"]
     assert said == []
+
+
+def test_what_feeds_a_microphone_made_anew_was_moved_by_nobody(
+    own: PulseServer,
+) -> None:
+    """After the server was started again only that it is back is said."""
+    said: list[str] = []
+    start_with(own, "ear")
+    mic = VirtualMic.create("again")
+    with playing(mic.sink_name):
+        mic.mend(said.append)
+        time.sleep(0.6)
+    start_with(own, "ear")
+    with playing("ear"):
+        mic.mend(said.append)
+        assert where() == [mic.sink_name]
+    mic.close()
+    assert len(said) == 1 and "was gone; it is back" in said[0], said

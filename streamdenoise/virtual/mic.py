@@ -220,6 +220,7 @@ class VirtualMic(Closing):
             if there is not None:
                 there.remove()
             keep_defaults(before, make(self.name, self.description, self._rate, owner))
+            self._fed = Fed(self.sink_name)
             warn(f"the virtual microphone '{self.description}' was gone; it is back")
         self._choose_again(warn)
 
@@ -271,9 +272,7 @@ class VirtualMic(Closing):
         """Restore the environment, and remove the microphone unless it is kept."""
         self._variables.close()
         if not self.kept:
-            with contextlib.suppress(
-                soundserver.NoServerError
-            ):  # it went with the server
+            with contextlib.suppress(soundserver.NoServerError):  # it went with that
                 self.remove()
 
     def remove(self) -> None:
