@@ -7,9 +7,33 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
-from typing import TextIO
+from typing import Final, TextIO
 
 __all__ = ["quiet_alone", "quiet_stderr"]
+
+
+class _Shared:
+    """One change for all who want it at the same time, in whatever thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._undo = contextlib.ExitStack()
+
+    def enter(self) -> None:
+        with self._lock:
+            if not self._users:
+                self._undo.enter_context(_led_nowhere())
+            self._users += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self._users -= 1
+            if not self._users:
+                self._undo.close()
+
+
+_SHARED: Final = _Shared()
 
 
 @contextlib.contextmanager
@@ -19,7 +43,18 @@ def quiet_stderr() -> Iterator[None]:
     ALSA and PortAudio write there for each rate that a device refuses and for each
     xrun, libmpg123 what it finds odd in an MP3, and none can be told not to. What
     Python itself prints still arrives.
+
+    Several threads may do so at once: it is as before when the last of them is done.
     """
+    _SHARED.enter()
+    try:
+        yield
+    finally:
+        _SHARED.leave()
+
+
+@contextlib.contextmanager
+def _led_nowhere() -> Iterator[None]:
     before = sys.stderr
     try:
         before.flush()
@@ -59,8 +94,7 @@ def _stderr_on(descriptor: int, before: TextIO) -> Iterator[None]:
 def quiet_alone(wanted: bool = True) -> Iterator[None]:
     """Do the same, unless there are other threads.
 
-    Two of them would put back what the other had put there, and what libraries say in
-    them for good reasons must not be lost.
+    What libraries say in them for good reasons must not be lost.
 
     Parameters
     ----------

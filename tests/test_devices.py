@@ -255,6 +255,33 @@ def test_quiet_stderr_gives_its_descriptors_back() -> None:
         assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
 
 
+def test_quiet_stderr_of_two_threads_ends_with_the_last() -> None:
+    """Whoever began first ends first, and standard error is as it was."""
+    code = (
+        "import os, sys, threading\n"
+        "from streamdenoise.hush import quiet_stderr\n"
+        "inside, go_on = threading.Event(), threading.Event()\n"
+        "def first():\n"
+        "    with quiet_stderr():\n"
+        "        inside.set()\n"
+        "        go_on.wait()\n"
+        "before, thread = sys.stderr, threading.Thread(target=first)\n"
+        "thread.start()\n"
+        "inside.wait()\n"
+        "with quiet_stderr():\n"
+        "    go_on.set()\n"
+        "    thread.join()\n"
+        "    os.write(2, b'noise\\n')\n"
+        "    print('ours inside', file=sys.stderr)\n"
+        "assert sys.stderr is before\n"
+        "os.write(2, b'C after\\n')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stderr == "ours inside\nC after\n"
+
+
 def test_quiet_stderr_without_a_real_stderr_opens_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import signal
+import time
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
 
 import pytest
 
 import streamdenoise.virtual.events as events_module
+from streamdenoise.live.devices import Kind, find_device, list_devices
+from streamdenoise.virtual.devices import VirtualDevices
 from streamdenoise.virtual.events import DeviceEvents
-from tests.pulse import PulseServer, hide_libpulse, pactl, pulse, wait_for
+from tests.pulse import (
+    PulseServer,
+    hide_libpulse,
+    list_anew,
+    pactl,
+    pulse,
+    wait_for,
+)
 
 __all__ = ["pulse"]
+
+KINDS: Final[tuple[Kind, Kind]] = ("input", "output")
 
 
 @pytest.fixture
@@ -68,3 +83,35 @@ def test_without_libpulse_it_is_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     hide_libpulse(monkeypatch)
     with DeviceEvents() as events:
         assert not seen(events, 0.1)
+
+
+def test_a_server_that_hangs_is_asked_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Looks that became due while one waited in vain are one, and one question."""
+    monkeypatch.setattr("streamdenoise.virtual.asking.ANSWER_SECONDS", 1.0)
+    monkeypatch.setattr("streamdenoise.virtual.devices.LOOKS", (0.0, 0.1, 0.2))
+    own, said, held = PulseServer(tmp_path), list[str](), list[str]()
+    own.use(monkeypatch)
+    list_anew()
+    own.add_sink("room")
+    monkeypatch.setenv("PULSE_SOURCE", "room.monitor")
+    process = own._children[0]
+    try:
+        with VirtualDevices(said.append) as virtual:
+            virtual.add_mic("hung")
+            ends = [find_device(None, kind, list_devices()) for kind in KINDS]
+            virtual.attend(ends[0], ends[1], held.append)
+            virtual.resumed()
+            time.sleep(0.3)
+            process.send_signal(signal.SIGSTOP)
+            try:
+                began = time.monotonic()
+                for _ in range(5):
+                    virtual.always()
+                assert 0.9 < time.monotonic() - began < 1.9
+            finally:
+                process.send_signal(signal.SIGCONT)
+        assert (said, held) == ([], [])
+    finally:
+        own.stop()

@@ -5,11 +5,20 @@ PipeWire remembers where streams of a name were moved to, so others do not share
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from streamdenoise.control.client import request
+from streamdenoise.live.pulse.libpulse import load_libpulse
+from streamdenoise.live.pulse.streams import OutputStream
+from streamdenoise.virtual import soundserver
 from streamdenoise.virtual.absence import SETTLED_SECONDS
+from streamdenoise.virtual.places import NEWS_SECONDS, Places
 from streamdenoise.virtual.route import bring
 from tests.pulse import PulseServer, pactl, wait_for
 from tests.servers import either, pipewire, pulse
@@ -98,3 +107,92 @@ def test_a_virtual_microphone_is_not_left_without_sound(
 
         assert wait_for(moved), session.said
         assert wait_for(lambda: session.places()[0] == mic), session.said
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PulseServer]:
+    """A server that may be started again, and streams that settle soon."""
+    monkeypatch.setattr("streamdenoise.virtual.absence.SETTLED_SECONDS", 0.5)
+    server = PulseServer(tmp_path)
+    server.use(monkeypatch)
+    yield server
+    server.stop()
+
+
+@contextlib.contextmanager
+def playing(sink: str) -> Iterator[OutputStream]:
+    """Play silence into a sink, in this process."""
+    stream = OutputStream(
+        load_libpulse(),
+        OSError,
+        "a test",
+        device=sink,
+        samplerate=48_000,
+        blocksize=480,
+        channels=1,
+        latency=0.1,
+        callback=lambda outdata, *_: outdata.fill(0.0),
+        title="a stream",
+    )
+    try:
+        stream.start()
+        yield stream
+    finally:
+        stream.close()
+
+
+def start_with(server: PulseServer, *sinks: str) -> None:
+    """Start it again, if it runs already, with these sinks: they count from 0."""
+    if soundserver.entries("sinks"):
+        server.kill()
+        server.start()
+    for sink in sinks:
+        server.add_sink(sink)
+
+
+def where() -> list[str]:
+    """Names of the sinks that this process plays into."""
+    names = {entry.index: entry.name for entry in soundserver.entries("sinks")}
+    streams = soundserver.streams_of("sink-inputs", os.getpid())
+    return [names[each.attached or 0] for each in streams]
+
+
+def test_a_number_that_another_device_has_by_now_is_not_obeyed(
+    own: PulseServer,
+) -> None:
+    """Moved by a person to what a new server has not: the named one is right again."""
+    said: list[str] = []
+    start_with(own, "ear", "head")
+    places = Places("ear", None, said.append)
+    with playing("ear"):
+        places.look(said.append)
+        time.sleep(0.6)
+        bring("head")
+        places.look(said.append)
+        time.sleep(NEWS_SECONDS + 0.1)
+        places.look(said.append)
+        assert len(said) == 1 and "by hand" in said[0], said
+    start_with(own, "ear", "other")
+    places.waiting()
+    with playing("ear"):
+        places.look(said.append)
+        assert where() == ["ear"]
+    assert len(said) == 2 and said[1].endswith("' again"), said
+
+
+def test_a_stream_of_a_new_server_was_moved_by_nobody(own: PulseServer) -> None:
+    """Its numbers may be those of the last one, which had been there for long."""
+    said: list[str] = []
+    start_with(own, "ear", "head")
+    places = Places("ear", None, said.append)
+    with playing("ear"):
+        places.look(said.append)
+        time.sleep(0.6)
+    start_with(own, "ear", "head")
+    places.waiting()
+    with playing("head"):  # as where a server remembers another sink for it
+        for _ in range(2):
+            places.look(said.append)
+            time.sleep(NEWS_SECONDS + 0.1)
+        assert where() == ["ear"]
+    assert said == []

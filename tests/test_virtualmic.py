@@ -23,7 +23,9 @@ from streamdenoise.cli.virtual_mic import virtual_mic
 from streamdenoise.errors import DeviceError
 from streamdenoise.virtual import soundserver
 from streamdenoise.virtual.absence import GONE_SECONDS
+from streamdenoise.virtual.asking import Asking
 from streamdenoise.virtual.found import find_all, remove_stale
+from streamdenoise.virtual.infos import DeviceInfo, ServerInfo
 from streamdenoise.virtual.mic import VirtualMic
 from streamdenoise.virtual.owner import Owner
 from streamdenoise.virtual.parts import make, slug_of
@@ -219,6 +221,18 @@ def _told(raw: dict[str, Any], kind: str) -> tuple[object, ...]:
         raw["mute"] if device else False,
         raw["properties"],
     )
+
+
+def test_ctrl_c_in_the_middle_of_an_answer_is_not_lost(server: PulseServer) -> None:
+    """C cannot pass on what a callback raises: it comes once the answer is there."""
+
+    def hasty(_library: object, _info: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), Asking() as asking:
+        asking.listed("pa_context_get_sink_info_list", DeviceInfo, hasty)
+    with pytest.raises(KeyboardInterrupt), Asking() as asking:
+        asking.told("pa_context_get_server_info", ServerInfo, hasty)
 
 
 def test_what_a_killed_process_left_is_removed(server: PulseServer) -> None:

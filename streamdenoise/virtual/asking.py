@@ -89,6 +89,7 @@ class Asking(Closing):
         self._loop: int | None = None
         self._context: int | None = None
         self._kept: list[Any] = []
+        self._raised: BaseException | None = None
         try:
             with quiet_stderr():  # where the library says what we say below
                 self._connect()
@@ -129,33 +130,49 @@ class Asking(Closing):
         NoServerError, RefusedError
             As their names say.
         """
-        lib, found, failed = self._lib, [], []
+        found: list[_T] = []
+        failed: list[int] = []
+        take = self._reader(read, found)
 
-        def take(_context: int, info: Any, end: int, _data: int | None) -> None:
+        def each(_context: int, info: Any, end: int, _data: int | None) -> None:
             if end < 0:
                 failed.append(end)
             elif not end:
-                found.append(read(lib, info.contents))
+                take(info.contents)
 
         kind = ctypes.CFUNCTYPE(None, c_void_p, POINTER(layout), c_int, c_void_p)
-        self._see_through(name, kind(take))
+        self._see_through(name, kind(each))
         if failed:
             raise self._refused("to tell what it has")
         return found
 
     def told(self, name: str, layout: type[Any], read: Callable[[Any, Any], _T]) -> _T:
         """Call a function of the library that tells one thing; see `listed`."""
-        lib, found = self._lib, []
+        found: list[_T] = []
+        take = self._reader(read, found)
 
-        def take(_context: int, info: Any, _data: int | None) -> None:
+        def one(_context: int, info: Any, _data: int | None) -> None:
             if info:
-                found.append(read(lib, info.contents))
+                take(info.contents)
 
         kind = ctypes.CFUNCTYPE(None, c_void_p, POINTER(layout), c_void_p)
-        self._see_through(name, kind(take))
+        self._see_through(name, kind(one))
         if not found:
             raise self._refused("to tell what it is")
         return found[0]
+
+    def _reader(
+        self, read: Callable[[Any, Any], _T], found: list[_T]
+    ) -> Callable[[Any], None]:
+        """Return what reads a structure into a list, called by the library."""
+
+        def take(info: Any) -> None:
+            try:
+                found.append(read(self._lib, info))
+            except BaseException as error:  # Ctrl-C, say: C would pass over it
+                self._raised = error
+
+        return take
 
     def order(self, what: str, name: str, *words: Any) -> None:
         """Call a function of the library that does something, or fails.
@@ -198,6 +215,8 @@ class Asking(Closing):
         try:
             state = lib.pa_operation_get_state
             self._turn_until(lambda: state(operation) != _RUNNING)
+            if self._raised is not None:
+                raise self._raised
             if state(operation) != _DONE:
                 raise self._gone()
         finally:
@@ -242,5 +261,5 @@ class Asking(Closing):
     def close(self) -> None:
         """End it; may be called twice."""
         pa.free_context(self._lib, self._loop, self._context)
-        self._loop = self._context = None
+        self._loop = self._context = self._raised = None
         self._kept.clear()

@@ -10,6 +10,7 @@ from functools import partial
 from types import TracebackType
 from typing import Final
 
+from ..errors import DeviceError
 from ..live.devices import Device, Kind
 from . import DEFAULT_NAME, route, soundserver
 from .events import DeviceEvents
@@ -174,9 +175,11 @@ class VirtualDevices:
         moved, self._moved = self._moved, self._moves()
         if moved != self._moved:
             self._look()
-        if not self._looks or time.monotonic() < self._looks[0]:
+        due = sum(time.monotonic() >= at for at in self._looks)
+        if not due:
             return
-        del self._looks[0]
+        # All at once, where one had to wait for a server that hangs.
+        del self._looks[:due]
         if self._running:  # else `waiting` sees to it
             # A sink that has just come may not take streams yet.
             again = [RefusedError] if self._looks else []
@@ -188,7 +191,10 @@ class VirtualDevices:
         self._looks = [now + seconds for seconds in LOOKS]
 
     def _mend(self, *, running: bool) -> None:
-        """Mend what there is; one that fails does not keep the others from it."""
+        """Mend what there is; one that fails does not keep the others from it.
+
+        A server that does not answer is not asked again: each answer may take it long.
+        """
         jobs: list[Callable[[], None]] = []
         if self.mic is not None:
             mend = self.mic.mend if running else self.mic.restore
@@ -198,9 +204,19 @@ class VirtualDevices:
             jobs.append(look if running else self._places.waiting)
         if self.incoming is not None:
             jobs.append(partial(self.incoming.restore, self._warn))
-        with contextlib.suppress(NoServerError), contextlib.ExitStack() as each:
-            for job in reversed(jobs):
-                each.callback(job)
+        with contextlib.suppress(NoServerError):
+            self._do(jobs)
+
+    def _do(self, jobs: Sequence[Callable[[], None]]) -> None:
+        """Do each, and raise at the end what has failed."""
+        for number, job in enumerate(jobs):
+            try:
+                job()
+            except NoServerError:
+                raise
+            except DeviceError:
+                self._do(jobs[number + 1 :])
+                raise
 
     def __enter__(self) -> VirtualDevices:
         """Return itself."""

@@ -32,7 +32,7 @@ _SPEAKER_FORMS: Final = ("speaker", "internal", "portable")
 def with_served(devices: Sequence[Device], *, native: bool = False) -> list[Device]:
     """Return PortAudio's devices, and behind them those of the sound server.
 
-    There are none more without a server, a program to ask it, or a door to it, nor
+    There are none more without a server, a library to ask it, or a door to it, nor
     where PortAudio lists them by itself.
 
     Parameters

@@ -139,6 +139,8 @@ class Places:
         DeviceError
             If no server answers.
         """
+        for end in self._ends:
+            end.stay, end.strayed = Stay(), 0.0  # a new server counts from 0 again
         if self._held and not self._missing():
             self._held = False
             self._hold("")
@@ -189,7 +191,9 @@ class Places:
     ) -> Entry | None:
         """Return the device of a direction for which one was asked, if it is there."""
         wished = next((e for e in devices.values() if e.name == end.wish), None)
-        if end.moved is not None and end.moved.index not in devices:
+        # By name as well: a server that was started again counts from 0.
+        there = None if end.moved is None else devices.get(end.moved.index)
+        if end.moved is not None and (there is None or there.name != end.moved.name):
             end.moved = None
             if wished is not None:
                 warn(f"{end.what} is '{wished.known_as}' again")
