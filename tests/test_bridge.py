@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -385,3 +386,26 @@ def test_the_phase_of_the_start_adds_no_delay(start: int) -> None:
     assert bridge.underruns == 0
     assert lowest <= bridge.target + RATE // 1000
     assert bridge.lost_frames == 0
+
+
+@pytest.mark.parametrize("ppm", [-40, 40, 200])
+@pytest.mark.parametrize("phase", [0.0013, 0.0026])
+def test_what_is_held_lasts_while_the_clocks_wander(ppm: int, phase: float) -> None:
+    """Hop by hop, in ticks of 5 ms as a null sink keeps them, through all phases."""
+    now, tick, step, rng = 0.0, 0.005, HOP / RATE, np.random.default_rng(3)
+    bridge = make_bridge(step, RATE, HOP, 1, lambda: now, burst=HOP)
+    pushed, pulled, late_in, late_out = 0, 3, 0.0, 0.0
+    while pulled < 400 / step:
+        whole = (pushed + 1) * step / (1 + ppm * 1e-6) + phase
+        due_in = math.ceil(whole / tick) * tick + late_in
+        due_out = pulled * step + late_out
+        now = max(now, min(due_in, due_out))
+        if due_in <= due_out:
+            bridge.push(frames(0, HOP))
+            pushed, late_in = pushed + 1, rng.exponential(0.0005)
+        else:
+            pull(bridge, HOP)
+            pulled, late_out = pulled + 1, rng.exponential(0.00025)
+    assert bridge.underruns == 0
+    assert bridge.held < 0.014 * RATE
+    assert bridge.drift == pytest.approx(ppm * 1e-6, abs=20e-6)

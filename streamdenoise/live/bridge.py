@@ -94,6 +94,9 @@ class Bridge:
         Frames played over which the lowest fill is watched; by default a second.
     slack
         How far the lowest fill may lie above the target; by default half of it.
+    steady
+        Frames to hold at least, on average, while the rate is changed; by default the
+        target.
     growth
         Frames by which target and limit are raised after an underrun, a few times, and
         lowered again once it has been calm for long.
@@ -128,6 +131,7 @@ class Bridge:
         rate: int = 48_000,
         window: int | None = None,
         slack: int | None = None,
+        steady: int | None = None,
         growth: int = 0,
         most: int = 4096,
         clock: Callable[[], float] = perf_counter,
@@ -143,6 +147,7 @@ class Bridge:
             capacity = max(4 * limit, 3 * rate)
         self.ring = Ring(capacity, channels)
         self.controller = DriftController(rate)
+        self.controller.least = float(target if steady is None else steady)
         self.underruns = self.overruns = 0
         self.inserted = self.dropped = 0
         self.grown, self._growth = 0, growth
@@ -260,6 +265,7 @@ class Bridge:
             self.grown += 1
             self.target += self._growth
             self.limit += self._growth
+            self.controller.least += self._growth
 
     def _start(self, left: int) -> None:
         if not self._started and left > self.limit:
@@ -318,6 +324,7 @@ class Bridge:
         self.grown -= 1
         self.target -= self._growth
         self.limit -= self._growth
+        self.controller.least -= self._growth
         self._owed, self._waited = self._growth, 0
         self._excused, self._hasty = True, False
         self._calm, self._shrunk = 0, True

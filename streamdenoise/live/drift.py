@@ -61,12 +61,16 @@ class DriftController:
         How much faster the input's clock runs, as a ratio less 1; 0 until measured.
     steering
         Whether the rate is being controlled.
+    least
+        Frames to hold at least while it is, on average: what is held at the start may
+        last for one phase of the two clocks, and they go through all of them.
     """
 
     def __init__(self, rate: int) -> None:
         self._rate = rate
         self._update_frames = UPDATE_SECONDS * rate
         self.steering = False
+        self.least = 0.0
         self.drift = 0.0
         self.ratio = 1.0
         self.relearn()
@@ -131,10 +135,12 @@ class DriftController:
 
     def _suspect(self) -> None:
         """Begin to steer if the fill has wandered off as a clock would make it."""
-        error = abs(self.error)
-        if error < 0.5 * RANGE_SECONDS:
+        error, most = abs(self.error), RANGE_SECONDS
+        if self.error < 0.0 and self._smooth < self.least:
+            most *= 0.5  # there is not much to wander through
+        if error < 0.5 * most:
             self._halfway = self._elapsed
-        elif error > RANGE_SECONDS:
+        elif error > most:
             # It took this long to wander so far: that is the drift already.
             slope = self.error / self._elapsed
             straight = self._elapsed > STRAIGHT * self._halfway
@@ -144,6 +150,7 @@ class DriftController:
                 self.relearn()
 
     def _steer(self, seconds: float) -> None:
+        self._reference = max(self._reference, self.least)
         error = self.error
         wanted = 2.0 * BANDWIDTH * error + self.drift
         shift = min(max(wanted, -MAX_SHIFT), MAX_SHIFT)

@@ -26,6 +26,9 @@ MEASURED_HOPS = 256
 PAIR_SECONDS = 0.048
 """Latency of a device from which on it hands over two hops at a time."""
 
+LATE_SECONDS = 0.006
+"""How late either side of two clocks may be; null sinks look every 5 ms."""
+
 SHORT_SECONDS = 0.015
 """Latency below which a sound server is fed with half a hop at a time."""
 
@@ -318,6 +321,8 @@ def make_bridge(
     # It may start again a block off that place, and the drift may move it from there.
     slack = max(block, hop) + math.ceil(2 * RANGE_SECONDS * rate)
     most = SLICE_BLOCKS * hop
+    # Whoever comes last in a phase may be late besides.
+    steady = target + block - margin + math.ceil(LATE_SECONDS * rate)
     return Bridge(
         target,
         limit,
@@ -325,6 +330,7 @@ def make_bridge(
         rate=rate,
         window=window,
         slack=slack,
+        steady=steady,
         growth=hop,
         most=most,
         clock=clock,
