@@ -344,7 +344,13 @@ def test_looking_for_the_library_leaves_nothing_behind(library: Any) -> None:
 
 @pytest.mark.parametrize(
     ("latency", "fragment", "queue"),
-    [("low", 384, 1152), (0.001, 192, 768), (0.02, 384, 960), (0.1, 2304, 4800)],
+    [
+        ("low", 384, 1152),
+        (0.001, 192, 768),
+        (0.01, 192, 768),
+        (0.02, 384, 960),
+        (0.1, 2304, 4800),
+    ],
 )
 def test_what_is_asked_of_the_server(
     latency: float | str, fragment: int, queue: int

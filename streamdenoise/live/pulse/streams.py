@@ -65,8 +65,7 @@ class Sizes:
         elif latency == "low":
             into, out = LOW_SECONDS
         half = math.ceil(into * rate) // 2
-        least = min(block, rate // 250)
-        self.fragment = half // block * block or max(half, least)
+        self.fragment = half // block * block or min(block, rate // 250)
         self.queue = max(math.ceil(out * rate), 2 * block)
 
 
