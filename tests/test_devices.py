@@ -225,6 +225,12 @@ def test_without_portaudio_it_says_what_to_install() -> None:
     assert RuntimeMissingError.exit_code == 3
 
 
+def stderr_of(code: str) -> str:
+    """Run Python code, and return what arrives on its standard error."""
+    words = [sys.executable, "-c", code]
+    return subprocess.run(words, capture_output=True, text=True, check=True).stderr
+
+
 def test_quiet_stderr_silences_libraries_but_not_us() -> None:
     """What C code writes to descriptor 2 is gone; Python's own text arrives."""
     code = (
@@ -239,10 +245,7 @@ def test_quiet_stderr_silences_libraries_but_not_us() -> None:
         "print('ours after', file=sys.stderr)\n"
         "os.write(2, b'C after\\n')\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert done.stderr == "ours inside\nnested\nours after\nC after\n"
+    assert stderr_of(code) == "ours inside\nnested\nours after\nC after\n"
 
 
 def test_quiet_stderr_gives_its_descriptors_back() -> None:
@@ -276,10 +279,7 @@ def test_quiet_stderr_of_two_threads_ends_with_the_last() -> None:
         "assert sys.stderr is before\n"
         "os.write(2, b'C after\\n')\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert done.stderr == "ours inside\nC after\n"
+    assert stderr_of(code) == "ours inside\nC after\n"
 
 
 def test_quiet_stderr_without_a_real_stderr_opens_nothing(
@@ -310,10 +310,7 @@ def test_quiet_alone_leaves_other_threads_their_voice() -> None:
         "    os.write(2, b'of another\\n')\n"
         "end.set()\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert done.stderr == "of another\n"
+    assert stderr_of(code) == "of another\n"
 
 
 @pytest.mark.parametrize("system", ["linux", "darwin", "win32", "haiku"])

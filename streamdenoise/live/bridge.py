@@ -262,10 +262,15 @@ class Bridge:
         self._to_grow = False
         # After a longer pause nothing would have helped: something stood still.
         if self._silent < PAUSE_SECONDS * self.rate and self.grown < MOST_GROWTHS:
-            self.grown += 1
-            self.target += self._growth
-            self.limit += self._growth
-            self.controller.least += self._growth
+            self._change(1)
+
+    def _change(self, steps: int) -> None:
+        """Hold so many steps of growth more from now on."""
+        frames = steps * self._growth
+        self.grown += steps
+        self.target += frames
+        self.limit += frames
+        self.controller.least += frames
 
     def _start(self, left: int) -> None:
         if not self._started and left > self.limit:
@@ -321,10 +326,7 @@ class Bridge:
         """Hold less again after a long calm: what was amiss has passed."""
         if self._calm < self._patience:
             return
-        self.grown -= 1
-        self.target -= self._growth
-        self.limit -= self._growth
-        self.controller.least -= self._growth
+        self._change(-1)
         self._owed, self._waited = self._growth, 0
         self._excused, self._hasty = True, False
         self._calm, self._shrunk = 0, True

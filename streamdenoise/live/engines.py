@@ -34,13 +34,11 @@ class Engines:
         The one whose output is played.
     newest : Denoiser
         The one to be heard in the end.
-    bad_samples
-        That were NaN, infinite or absurd, counted by those that are gone.
     """
 
     def __init__(self, denoiser: Denoiser, most: int) -> None:
         self.heard = self.newest = denoiser
-        self.bad_samples = 0
+        self._bad_before = 0
         # One that waits for its turn; one that has it.
         self._asked: deque[Denoiser] = deque(maxlen=1)
         self._successor: Denoiser | None = None
@@ -59,6 +57,11 @@ class Engines:
         for denoiser in (self.newest, self._successor, self.heard):
             if denoiser is not None:
                 denoiser.settings = settings
+
+    @property
+    def bad_samples(self) -> int:
+        """Samples that were NaN, infinite or absurd, whoever counted them."""
+        return self._bad_before + self.heard.bad_samples
 
     def succeed(self, denoiser: Denoiser) -> None:
         """Go over to another denoiser; see `LiveStream.succeed`."""
@@ -116,6 +119,6 @@ class Engines:
 
     def _take_over(self, new: Denoiser) -> None:
         # Both have heard the last moment, whose bad samples count once.
-        self.bad_samples += self.heard.bad_samples - new.bad_samples
+        self._bad_before += self.heard.bad_samples - new.bad_samples
         new.meter, self.heard.meter = self.heard.meter, None
         self.heard, self._successor = new, None

@@ -246,8 +246,7 @@ class LiveStream:
     @property
     def bad_samples(self) -> int:
         """Samples since the start that were NaN, infinite or absurd."""
-        gone = self.bad_before + self._engines.bad_samples
-        return gone + self.denoiser.bad_samples
+        return self.bad_before + self._engines.bad_samples
 
     def xruns(self) -> dict[str, int]:
         """Return how often each of `XRUN_KINDS` happened."""

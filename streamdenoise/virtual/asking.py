@@ -223,7 +223,6 @@ class Asking(Closing):
             lib.pa_operation_unref(operation)
 
     def _turn_until(self, done: Callable[[], bool]) -> None:
-        lib, loop = self._lib, self._loop
         until = time.monotonic() + ANSWER_SECONDS
         while not done():
             left = min(until - time.monotonic(), _TURN_SECONDS)
@@ -233,11 +232,7 @@ class Asking(Closing):
                     f"{ANSWER_SECONDS:.0f} s; start it again with: systemctl --user "
                     "restart pipewire-pulse (or: pulseaudio -k)"
                 )
-            if (
-                lib.pa_mainloop_prepare(loop, int(1e6 * left)) < 0
-                or lib.pa_mainloop_poll(loop) < 0
-                or lib.pa_mainloop_dispatch(loop) < 0
-            ):
+            if not pa.turn(self._lib, self._loop, left):
                 raise self._gone()
 
     # Errors and the end -------------------------------------------------------------

@@ -30,6 +30,7 @@ __all__ = [
     "load_libpulse",
     "new_context",
     "text",
+    "turn",
 ]
 
 FILE: Final = "libpulse.so.0"
@@ -232,6 +233,16 @@ def free_context(library: Any, loop: int | None, context: int | None) -> None:
         library.pa_context_unref(context)
     if loop:
         library.pa_mainloop_free(loop)
+
+
+def turn(library: Any, loop: int | None, seconds: float) -> bool:
+    """Turn a loop once, waiting so long at most; return whether it can go on."""
+    turned: bool = (
+        library.pa_mainloop_prepare(loop, int(1e6 * seconds)) >= 0
+        and library.pa_mainloop_poll(loop) >= 0
+        and library.pa_mainloop_dispatch(loop) >= 0
+    )
+    return turned
 
 
 def text(words: str) -> bytes:

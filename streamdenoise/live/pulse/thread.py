@@ -22,7 +22,7 @@ OPENS_SECONDS: Final = 5.0
 _ENDS_SECONDS: Final = 2.0
 _ERROR: Final = -9999
 _LOOK_SECONDS: Final = 0.002
-_IDLE_MICROSECONDS: Final = 20_000
+_IDLE_SECONDS: Final = 0.02
 
 
 class Served:
@@ -132,11 +132,7 @@ class Served:
     def _serve(self) -> None:
         lib, loop = self._lib, self._loop
         # Not without end: what wakes the loop is lost if it comes a moment too early.
-        if (
-            lib.pa_mainloop_prepare(loop, _IDLE_MICROSECONDS) < 0
-            or lib.pa_mainloop_poll(loop) < 0
-            or lib.pa_mainloop_dispatch(loop) < 0
-        ):
+        if not pa.turn(lib, loop, _IDLE_SECONDS):
             self._over, self.active = True, False
             time.sleep(_LOOK_SECONDS)
         if self._go and not (self._over or self._end):
