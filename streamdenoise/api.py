@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import engine
+from .constants import MAX_CHANNELS
+from .engine import Denoiser
 from .errors import AudioFormatError
+from .samples import like
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -64,10 +66,25 @@ def denoise(
     (16000,)
     """
     array, back = _as_array(x)
-    clean = engine.denoise(
-        array, sample_rate, model, settings, link_channels=link_channels
+    if array.ndim not in (1, 2):
+        raise AudioFormatError(
+            f"an array of shape {array.shape} is no sound: give shape (n,) or (n, "
+            "channels)"
+        )
+    channels = 1 if array.ndim == 1 else array.shape[1]
+    if channels > MAX_CHANNELS >= array.shape[0] > 0:
+        raise AudioFormatError(
+            f"an array of shape {array.shape} has its channels first: turn it over "
+            "(x.T), so that its shape is (n, channels)"
+        )
+    denoiser = Denoiser(
+        model, sample_rate, channels, settings, bulk=True, link_channels=link_channels
     )
-    return back(clean)
+    lag, length = denoiser.latency_samples, array.shape[0]
+    out = np.empty((length + lag, *array.shape[1:]), np.float32)
+    denoiser.process(array, out[:length])
+    out[length:] = denoiser.flush().reshape(out[length:].shape)
+    return back(like(array, out[lag:]))
 
 
 def stream(
@@ -159,7 +176,7 @@ class _Stream:
         settings: Settings | None,
         link_channels: bool,
     ) -> None:
-        self._engine = engine.Denoiser(
+        self._engine = Denoiser(
             model, sample_rate, channels, settings, link_channels=link_channels
         )
         self._lag = self._engine.latency_samples

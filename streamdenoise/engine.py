@@ -21,7 +21,7 @@ from .errors import AudioFormatError, ModelError
 from .linked import LinkedGain, LinkState
 from .meters import Meter
 from .model import load_model
-from .samples import INT16_SCALE, check_numbers, is_int16, like
+from .samples import INT16_SCALE, check_numbers, is_int16
 from .settings import Settings
 from .stepper import Model
 from .stft import StftParams
@@ -415,55 +415,6 @@ class Denoiser:
             analysis, model, synthesis, total, power_in / count, power_out / count, hops
         )
         meter.bad_samples, meter.bad_frames = bad_samples, bad_frames
-
-
-def denoise(
-    x: ArrayLike,
-    sample_rate: int,
-    model: Model | str | Path | None = None,
-    settings: Settings | None = None,
-    *,
-    link_channels: bool = False,
-) -> NDArray[Any]:
-    """Denoise a whole signal: same length, no lag, same type of numbers.
-
-    Parameters
-    ----------
-    x
-        Shape (n,) or (n, channels); floating point with full scale 1, or int16.
-    sample_rate
-        In Hz.
-    model, settings, link_channels
-        As for `Denoiser`.
-
-    Returns
-    -------
-    array of the shape and type of `x`
-
-    Raises
-    ------
-    AudioFormatError, ModelError
-        As for `Denoiser`.
-    """
-    x = np.asarray(x)
-    if x.ndim not in (1, 2):
-        raise AudioFormatError(
-            f"an array of shape {x.shape} is no sound: give shape (n,) or (n, channels)"
-        )
-    channels = 1 if x.ndim == 1 else x.shape[1]
-    if channels > MAX_CHANNELS >= x.shape[0] > 0:
-        raise AudioFormatError(
-            f"an array of shape {x.shape} has its channels first: turn it over (x.T), "
-            "so that its shape is (n, channels)"
-        )
-    denoiser = Denoiser(
-        model, sample_rate, channels, settings, bulk=True, link_channels=link_channels
-    )
-    lag, length = denoiser.latency_samples, x.shape[0]
-    out = np.empty((length + lag, *x.shape[1:]), np.float32)
-    denoiser.process(x, out[:length])
-    out[length:] = denoiser.flush().reshape(out[length:].shape)
-    return like(x, out[lag:])
 
 
 def _is_whole(value: object) -> bool:

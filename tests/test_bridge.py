@@ -409,3 +409,53 @@ def test_what_is_held_lasts_while_the_clocks_wander(ppm: int, phase: float) -> N
     assert bridge.underruns == 0
     assert bridge.held < 0.014 * RATE
     assert bridge.drift == pytest.approx(ppm * 1e-6, abs=20e-6)
+
+
+@pytest.mark.parametrize("turn", [HOP, 3 * HOP, 1024])
+@pytest.mark.parametrize("phase", [0.0, 0.003, 0.0061])
+def test_what_is_held_lasts_for_what_an_output_asks_for_at_once(
+    turn: int, phase: float
+) -> None:
+    """A device that plays long pieces takes as many blocks in a moment, from the start:
+    nothing is missing, and no more is held than that needs."""
+    now, step, rng = 0.0, HOP / RATE, np.random.default_rng(4)
+    bridge = make_bridge(step, RATE, HOP, 1, lambda: now, burst=HOP, listen=0.2)
+    pushed = turns = asked = 0
+    pulled, late, heard = 0, 0.0, 0.0
+    while pulled < 10 * RATE:
+        due_in = (pushed + 1) * step + phase
+        due_out = turns * turn / RATE + late
+        now = min(due_in, due_out)
+        if due_in <= due_out:
+            bridge.push(frames(1, HOP))
+            pushed += 1
+            continue
+        turns, late = turns + 1, 0.001 * rng.random()
+        asked += turn
+        while asked >= HOP:
+            asked -= HOP
+            out = pull(bridge, HOP)
+            pulled += HOP
+            now += 0.0001
+            heard = heard or (now if out.any() else 0.0)
+    assert (bridge.underruns, bridge.inserted, bridge.dropped) == (0, 0, 0)
+    assert 0.15 <= heard < 0.45
+    assert bridge.held < 2 * HOP + turn
+
+
+def test_an_output_that_stumbles_all_the_time_is_healed_all_the_same() -> None:
+    """More often than the fill is looked at: what is too much goes nevertheless."""
+    now = 0.0
+    bridge = Bridge(
+        2 * HOP, 40 * HOP, rate=RATE, slack=HOP, listen=0.0, clock=lambda: now
+    )
+    for count in range(1000):
+        bridge.push(frames(0, HOP))
+        if count == 500:
+            bridge.push(frames(0, 20 * HOP))
+        now += HOP / RATE
+        if count % 10 == 0:
+            bridge.stumbled()
+        pull(bridge, HOP)
+    assert bridge.dropped == pytest.approx(20 * HOP, abs=2 * HOP)
+    assert bridge.underruns == 0

@@ -113,7 +113,8 @@ def test_what_is_unsteady_certifies_nothing(
     assert result.verdict.startswith("too unsteady to tell")
     assert f"with {xruns} xruns" in result.verdict
     assert result.as_dict()["steady"] is False
-    assert result.fix("low").endswith("measure again with --latency 0.12")
+    assert result.fix("low").endswith("measure again with --latency 0.03")
+    assert result.fix("high").endswith("measure again with --latency 0.2")
     assert result.fix(0.12).endswith("measure again with --latency 0.2")
     assert result.fix(0.5).endswith("measure again")
     calm = Trip("bypass", 5, 5, 0.030, 0.0001), Trip("active", 5, 5, 0.031, 0.0001)

@@ -2,40 +2,34 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import math
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from ..batch.urls import is_remote, other_address
-from ..errors import EXIT_INPUT, EXIT_INTERRUPTED, StreamDenoiseError
+from ..errors import EXIT_INPUT
 from ..names import shown
-from .batchview import BatchProgress, failures_table
+from .batchview import BatchProgress
 from .common import (
     fail,
     link_option,
     model_option,
     settings_from,
     settings_options,
-    unless_closed,
     warn,
-    write,
 )
+from .fileview import FileView, tell_plan
 from .stopping import stop_on_sigterm
 
 if TYPE_CHECKING:
     from ..batch.cluster import Cluster
     from ..batch.collect import Collected
-    from ..batch.page import BatchReport
     from ..batch.plan import Job
     from ..batch.remote import Remote
-    from ..batch.run import Batch, Outcome
 
 __all__ = ["file"]
 
@@ -206,14 +200,14 @@ def file(
             cluster=place,
         )
         if dry_run:
-            _tell_plan(batch, as_json)
+            tell_plan(batch, as_json)
             return
         page = None
         if report is not None:
             from ..batch.page import BatchReport
 
             page = BatchReport(report, options, root=planned[0].root, resume=resume)
-        code = _View(planned, progress, as_json).run(batch, page)
+        code = FileView(planned, progress, as_json).run(batch, page)
     if code:
         raise click.exceptions.Exit(code)
 
@@ -339,135 +333,3 @@ def _check_report(
     if any(own == str(Path(name).absolute()) for name in names):
         raise PlanError(f"--report {shown(report)} is one of the sound files")
     check_target(report, force=force or (resume and is_batch_report(report)))
-
-
-def _tell_plan(batch: Batch, as_json: bool) -> None:
-    meaning = {
-        "new": "",
-        "skip": "  (done already)",
-        "replace": "  (replaces what is there)",
-        "exists": "  (exists already: needs --force)",
-    }
-    for job, what in batch.planned():
-        if as_json:
-            names = {"input": job.source, "output": job.target}
-            _line({"status": "planned", **names, "do": what})
-        else:
-            write(f"{shown(job.source)} -> {shown(job.target)}{meaning[what]}")
-
-
-def _line(value: dict[str, Any]) -> None:
-    finite = {
-        key: None if isinstance(item, float) and not math.isfinite(item) else item
-        for key, item in value.items()
-    }
-    # In ASCII: any name comes through, and nothing in it acts on a terminal.
-    write(json.dumps(finite))
-
-
-# Results ----------------------------------------------------------------------------
-
-
-class _View:
-    """Prints outcomes as they come, and what they add up to.
-
-    A reader that has gone away, such as ``head``, ends the printing, not the work.
-    """
-
-    def __init__(
-        self, planned: list[Job], progress: BatchProgress, as_json: bool
-    ) -> None:
-        self._planned, self._progress, self._json = planned, progress, as_json
-        self._failures: list[tuple[str, str]] = []
-        self._code = 0
-
-    def run(self, batch: Batch, page: BatchReport | None) -> int:
-        """Work through a batch; return the exit code."""
-        with page or contextlib.nullcontext():
-            stopped = self._outcomes(batch, page)
-        with unless_closed():
-            self._sum_up(batch.stopped or stopped)
-            if page is not None and not self._json:
-                write(f"report: {shown(page.path)}")
-        return self._code
-
-    def _outcomes(self, batch: Batch, page: BatchReport | None) -> str:
-        try:
-            with contextlib.closing(batch.run()) as outcomes:
-                for outcome in outcomes:
-                    self._progress.finish(outcome)
-                    self._count(outcome)
-                    with unless_closed():
-                        self._tell(outcome)
-                    if page is not None and outcome.status != "failed":
-                        page.add(outcome)
-        except KeyboardInterrupt:
-            self._progress.clear()
-            self._code = EXIT_INTERRUPTED
-            return (
-                f"interrupted: {self._progress.done} of {len(self._planned)} files are "
-                "done, and nothing half-done was left behind"
-            )
-        except StreamDenoiseError as error:
-            if len(self._planned) == 1 or not self._progress.done:
-                raise
-            self._code = error.exit_code
-            return str(error)
-        return ""
-
-    def _count(self, outcome: Outcome) -> None:
-        if outcome.status == "failed":
-            self._failures.append((shown(outcome.job.source), outcome.error))
-            one = len(self._planned) == 1
-            self._code = outcome.exit_code if one else EXIT_INPUT
-
-    def _tell(self, outcome: Outcome) -> None:
-        source = outcome.job.source
-        if outcome.status == "failed":
-            fail(outcome.error)
-            if self._json:
-                _line({"status": "failed", "input": source, "error": outcome.error})
-            return
-        if self._json:
-            _line({"status": outcome.status, **outcome.result})
-        elif outcome.status == "done":
-            write(_sentence(outcome.result))
-        if outcome.status == "done":
-            for note in outcome.result.get("notes", ()):
-                warn(f"{shown(source)}: {note}")
-
-    def _sum_up(self, stopped: str) -> None:
-        progress, total = self._progress, len(self._planned)
-        progress.clear()
-        if total == 1 and not progress.skipped and not stopped:
-            return
-        if self._failures and total > 1:
-            failures_table(self._failures, total)
-        if stopped:
-            fail(stopped)
-        if self._json:
-            _line(
-                {
-                    "status": "summary",
-                    "files": total,
-                    "done": progress.done,
-                    "skipped": progress.skipped,
-                    "failed": progress.failed,
-                    "seconds": round(progress.seconds, 3),
-                    "elapsed": round(progress.elapsed, 3),
-                    "times_real_time": round(progress.speed, 2),
-                }
-            )
-            return
-        skipped = f", {progress.skipped} were done before" if progress.skipped else ""
-        speed = f", {progress.speed:.0f} times real time" if progress.done else ""
-        write(f"{progress.done} of {total} files were denoised{skipped}{speed}")
-
-
-def _sentence(result: dict[str, Any]) -> str:
-    before, after = (result[f"noise_floor_{when}"] for when in ("before", "after"))
-    return (
-        f"{shown(result['output'])}: {result['seconds']:.1f} s, noise floor "
-        f"{before:.0f} -> {after:.0f} dBFS, "
-        f"{result['times_real_time']:.0f} times real time"
-    )

@@ -3,7 +3,7 @@
 `Desk` is called between two looks at the counters, in the thread that runs the session.
 No sound goes through that. Keys, socket and view never wait; what is done when sound
 begins, or while devices are waited for, may ask a sound server, and then they all wait
-for its answer: a moment, or 10 s until a server that hangs is given up.
+for its answer: a moment, or as long as `virtual.asking` gives a server that hangs.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DeviceError
+from ..live.pulse.streams import HIGH_SECONDS, LOW_SECONDS
 from ..live.seek import longer
 from ..settings import Settings
 from .chirp import chirp, find_delay
@@ -177,7 +178,8 @@ class LoopResult:
         """
         if self.steady:
             return ""
-        above = longer(asked if isinstance(asked, float) else 0.08)
+        usual = HIGH_SECONDS if asked == "high" else max(LOW_SECONDS)
+        above = longer(usual if isinstance(asked, str) else asked)
         more = f" with --latency {above[0]:g}" if above else ""
         return f"close programs that keep the CPU busy, and measure again{more}"
 

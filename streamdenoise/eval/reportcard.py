@@ -88,7 +88,7 @@ def enhancer(model: str, rate: int = GRID_RATE) -> Callable[[Audio], Audio]:
     A model that needs whole files is run by `offline`, any other one by the engine.
     At another `rate` than 16 kHz the signal is resampled there and back.
     """
-    from streamdenoise.engine import denoise
+    from streamdenoise.api import denoise
     from streamdenoise.model import find_model, load_model
     from streamdenoise.offline import denoise_whole, load_whole
 

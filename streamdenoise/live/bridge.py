@@ -2,7 +2,7 @@
 
 Small, steady differences are resampled away (`drift`, `resample`). What is far too
 much is dropped where it is quiet, with a cross-fade; what is missing is silence that
-fades in and out. Nothing here waits, and nothing grows.
+fades in and out (`playout`). Nothing here waits, and nothing grows.
 """
 
 from __future__ import annotations
@@ -11,14 +11,10 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Final
 
-import numpy as np
-
+from .asked import Asked
 from .drift import DriftController
-from .resample import HALF, Resampler
+from .playout import Playout
 from .ring import FloatArray, Ring
-
-FADE_SECONDS: Final = 0.004
-"""Length of every fade."""
 
 PIECE_SECONDS: Final = 0.04
 """Most that is dropped at once while there is time to wait for quiet places."""
@@ -49,17 +45,11 @@ START_SECONDS: Final = 0.75
 START_SLACK_SECONDS: Final = 0.001
 """How far the lowest fill may then lie above the target."""
 
-QUIET: Final = 0.1
-"""A place with this share of the usual power is quiet."""
-
 SLEW: Final = 2e-4
 """Most that the rate changes within a second."""
 
-_PLACES: Final = 6
-_STALE_SECONDS = 0.06
-_LEVEL_SMOOTHING = 0.02
-_HELD_SMOOTHING = 0.01
-_SILENCE = 1e-9
+_STALE_SECONDS: Final = 0.06
+_HELD_SMOOTHING: Final = 0.01
 
 
 class Bridge:
@@ -102,6 +92,9 @@ class Bridge:
         lowered again once it has been calm for long.
     most
         Frames of a pull that are worked on at once.
+    listen
+        Seconds in which it finds out how much the output asks for at once, before it
+        starts; 0: one pull at a time. For what is more than that, more is held.
     clock
         Time in seconds.
 
@@ -134,6 +127,7 @@ class Bridge:
         steady: int | None = None,
         growth: int = 0,
         most: int = 4096,
+        listen: float = 0.0,
         clock: Callable[[], float] = perf_counter,
     ) -> None:
         if not 0 <= target < limit:
@@ -155,21 +149,14 @@ class Bridge:
         self._calm, self._patience = 0, round(CALM_SECONDS * rate)
         self._shrunk = False
         self._clock = clock
-        self._resampler = Resampler(channels, most)
+        self._playout = Playout(self.ring, rate, most)
+        self._asked = Asked(rate, listen)
         self._running = self._started = False
         self._settled = self._excused = self._hasty = self._stumbled = False
         self._watched, self._lowest, self._played = 0, limit, 0
         self._owed = self._waited = 0
         self._held = float(target)
-        self._level = 0.0
-        self._fade = max(1, round(FADE_SECONDS * rate))
-        self._rise: FloatArray = _rising(self._fade)
         self._fading_in = False
-        # The last frames that were read, and what lies behind a cut.
-        self._past: FloatArray = np.zeros((max(HALF, self._fade), channels), "f4")
-        self._behind: FloatArray = np.zeros(
-            (self._resampler.room + HALF, channels), "f4"
-        )
         # The producer's own counters: one writer for each attribute.
         self._pushed_at = 0.0
         self._refused = self._refused_frames = 0
@@ -193,7 +180,7 @@ class Bridge:
     @property
     def ratio(self) -> float:
         """Frames read for each one played at this moment."""
-        return self._resampler.ratio
+        return self._playout.resampler.ratio
 
     @property
     def refused(self) -> int:
@@ -216,7 +203,7 @@ class Bridge:
 
     def pull(self, out: FloatArray) -> None:
         """Fill all of `out`, shape (n, channels); output side only."""
-        most = self._resampler.most
+        most = self._playout.resampler.most
         for start in range(0, len(out), most):
             self._pull(out[start : start + most])
 
@@ -226,33 +213,33 @@ class Bridge:
         What came in meanwhile is too much, and no clock's fault.
         """
         if self._running:
-            self._stumbled = True
-            self._watched, self._lowest = 0, self.ring.capacity
+            if not self._stumbled:
+                self._watched = 0  # once, or many of them would keep it from its end
+            self._stumbled, self._lowest = True, self.ring.capacity
             self.controller.relearn()
 
     def _pull(self, out: FloatArray) -> None:
         wanted = len(out)
         left = self.ring.fill - wanted
         if not self._running:
-            if left >= self.target and self._to_grow:
+            spare = left - self._asked.add(wanted, self._clock())
+            if spare >= self.target and self._to_grow:
                 self._grow()
-            if left < self.target:
+            if spare < self.target or not self._asked.known:
                 out.fill(0.0)
                 if self._started:
                     self.inserted += wanted
                     self._silent += wanted
                 return
-            self._start(left)
+            self._start(spare, wanted)
             left = self.ring.fill - wanted
         if self._owed == 0:
             self._measure(left, wanted)
             self._watch(left, wanted)
         self._choose_ratio(wanted)
         got = self._read(out)
-        self._level += _LEVEL_SMOOTHING * (_power(out[:got]) - self._level)
         if self._fading_in:
-            count = min(self._fade, got)
-            out[:count] *= self._rise[:count]
+            self._playout.fade_in(out[:got])
             self._fading_in = False
         if got < wanted:
             self._run_out(out, got)
@@ -272,10 +259,14 @@ class Bridge:
         self.limit += frames
         self.controller.least += frames
 
-    def _start(self, left: int) -> None:
-        if not self._started and left > self.limit:
-            # The input merely started earlier, and nobody has heard anything yet.
-            self.ring.skip(left - self.target)
+    def _start(self, spare: int, wanted: int) -> None:
+        if not self._started:
+            more = max(0, self._asked.most - wanted)
+            self.limit += more
+            self.controller.least += more / 2.0
+            # What came in before is too old, and nobody has heard anything yet.
+            if self._asked.most or spare > self.limit:
+                self.ring.skip(spare - self.target)
         self._fading_in = self._started
         self._running = self._started = True
         self._settle()
@@ -289,7 +280,7 @@ class Bridge:
     def _measure(self, left: int, wanted: int) -> None:
         """Tell the controller the fill, as if the input came sample by sample."""
         since = min(max(self._clock() - self._pushed_at, 0.0), _STALE_SECONDS)
-        fill = left - self._resampler.phase + since * self.rate
+        fill = left - self._playout.resampler.phase + since * self.rate
         self.controller.observe(fill, wanted)
         self._held += _HELD_SMOOTHING * (left - self._held)
 
@@ -332,7 +323,7 @@ class Bridge:
         self._calm, self._shrunk = 0, True
 
     def _choose_ratio(self, wanted: int) -> None:
-        resampler, controller = self._resampler, self.controller
+        resampler, controller = self._playout.resampler, self.controller
         if controller.steering:
             step, most = controller.ratio - resampler.ratio, SLEW * wanted / self.rate
             resampler.ratio += min(max(step, -most), most)
@@ -343,80 +334,34 @@ class Bridge:
 
     def _read(self, out: FloatArray) -> int:
         """Read the ring into `out`; return for how many frames there was something."""
-        if self._owed == 0 and self._resampler.idle:
-            got = self.ring.read(out)
-            self._remember(out[:got])
-            return got
-        wanted, resampler, past = len(out), self._resampler, len(self._past)
-        need = resampler.needed(wanted)
-        source = resampler.source[: need + 2 * HALF]
-        source[:HALF] = self._past[past - HALF :]
-        front = source[HALF:]
-        there = self.ring.peek(front)
-        front[there:] = 0.0
-        cut = self._cut(front, need, wanted) if self._owed and there >= need else 0
-        resampler.process(out)
+        playout = self._playout
+        got = playout.read(out, *self._to_drop(len(out)))
         if not self.controller.steering:
-            resampler.landed()
-        self._remember(source[HALF : HALF + min(need, there)])
-        self.ring.skip(need + cut)
-        if cut:
-            self.dropped += 0 if self._excused else cut
-            self._owed -= cut
+            playout.resampler.landed()
+        if playout.cut is None:
+            self._settle()  # it has gone by itself: the input paused
+        elif playout.cut:
+            self.dropped += 0 if self._excused else playout.cut
+            self._owed -= playout.cut
             if self._owed <= 0:
                 self._settle()
                 self._held = float(self.ring.fill)
-        return wanted if there >= need else min(wanted, max(0, there - 1))
+        return got
 
-    def _cut(self, front: FloatArray, need: int, wanted: int) -> int:
-        """Drop frames out of `front` if this is a good place; return how many.
-
-        What follows the place is cross-faded with what follows the frames dropped.
-        """
+    def _to_drop(self, wanted: int) -> tuple[int, bool]:
+        """Return how much of what is owed may go now, and whether anywhere."""
+        if not self._owed:
+            return 0, False
         self._waited += wanted
-        late = self._hasty or self._waited >= PATIENCE_SECONDS * self.rate
-        plenty = self._owed - int(PLENTY_SECONDS * self.rate) // 2
-        if late:
-            piece = self._owed
-        elif self._owed > PLENTY_SECONDS * self.rate:
-            piece, late = plenty, True
-        else:
-            piece = min(self._owed, int(PIECE_SECONDS * self.rate))
-        behind = self._behind[: len(front)]
-        if self.ring.peek(behind, piece) < len(behind):
-            self._owed = 0  # it has gone by itself: the input paused
-            self._settle()
-            return 0
-        fade = min(self._fade, need)
-        place, power = _quietest(front, behind, need, fade)
-        if not late and power > max(QUIET * self._level, _SILENCE):
-            return 0
-        rise = self._rise if fade == self._fade else _rising(fade)
-        end = place + fade
-        front[place:end] += rise * (behind[place:end] - front[place:end])
-        front[end:] = behind[end:]
-        return piece
-
-    def _remember(self, frames: FloatArray) -> None:
-        count, past = len(frames), self._past
-        if count >= len(past):
-            past[:] = frames[count - len(past) :]
-        elif count:
-            past[:-count] = past[count:]
-            past[-count:] = frames
+        if self._hasty or self._waited >= PATIENCE_SECONDS * self.rate:
+            return self._owed, True
+        if self._owed > PLENTY_SECONDS * self.rate:
+            return self._owed - int(PLENTY_SECONDS * self.rate) // 2, True
+        return min(self._owed, int(PIECE_SECONDS * self.rate)), False
 
     def _run_out(self, out: FloatArray, got: int) -> None:
         """Fade out what there was, and insert silence."""
-        out[got:] = 0.0
-        fade = self._fade
-        if got:
-            count = min(fade, got)
-            out[got - count : got] *= self._rise[:count][::-1]
-        else:
-            # The last frames once more, backwards: there is no step, and no click.
-            count = min(fade, len(out))
-            out[:count] = self._past[::-1][:count]
-            out[:count] *= self._rise[fade - count :][::-1]
+        self._playout.fade_out(out, got)
         self.inserted += len(out) - got
         self.underruns += 1
         early = self._shrunk and self._calm < self._patience
@@ -426,29 +371,4 @@ class Bridge:
         self._to_grow, self._silent = self._growth > 0, len(out) - got
         self._running = False
         self._owed = 0
-        self._resampler.reset()
-
-
-def _rising(count: int) -> FloatArray:
-    """Weights of a raised cosine, shape (count, 1); with their mirror they sum to 1."""
-    turn = np.pi * (np.arange(count) + 0.5) / count
-    return (0.5 - 0.5 * np.cos(turn)).astype(np.float32)[:, None]
-
-
-def _power(block: FloatArray) -> float:
-    flat = block.reshape(-1)
-    return float(flat.dot(flat)) / max(1, flat.size)
-
-
-def _quietest(
-    front: FloatArray, behind: FloatArray, need: int, fade: int
-) -> tuple[int, float]:
-    """Return the best place of a cut, and the mean power of both sides there."""
-    best, least = 0, float("inf")
-    for at in range(_PLACES):
-        place = (need - fade) * at // (_PLACES - 1)
-        power = _power(front[place : place + fade])
-        power = max(power, _power(behind[place : place + fade]))
-        if power < least:
-            best, least = place, power
-    return best, least
+        self._playout.resampler.reset()

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..engine import Denoiser
 from ..errors import DeviceError
+from .asked import LISTEN_SECONDS
 from .bridge import Bridge
 from .devices import Device, Kind, one_clock, refusal
 from .drift import RANGE_SECONDS
@@ -234,7 +235,13 @@ def _open(
         block = hop // 2
     core.connect(
         make_bridge(
-            float(first.latency), streams.rate, hop, channels, block=block, burst=burst
+            float(first.latency),
+            streams.rate,
+            hop,
+            channels,
+            block=block,
+            burst=burst,
+            listen=LISTEN_SECONDS,
         )
     )
     common["channels"], common["callback"] = out, core.output_callback
@@ -287,6 +294,7 @@ def make_bridge(
     clock: Callable[[], float] = perf_counter,
     block: int | None = None,
     burst: int | None = None,
+    listen: float = 0.0,
 ) -> Bridge:
     """Make the bridge of a split stream.
 
@@ -308,6 +316,8 @@ def make_bridge(
         How much more at most has been pushed at one moment than at another, against a
         steady flow, in samples. Half a buffer more than a hop by default, as sound
         servers hand over through PortAudio.
+    listen
+        See `Bridge`.
     """
     block = hop if block is None else block
     buffered = math.ceil(latency_in * rate)
@@ -333,6 +343,7 @@ def make_bridge(
         steady=steady,
         growth=hop,
         most=most,
+        listen=listen,
         clock=clock,
     )
 

@@ -151,8 +151,9 @@ class _Stream(Served):
         self._lib.pa_stream_set_moved_callback(stream, kept[1], None)
         return kept
 
-    def _elsewhere(self, _stream: int, _data: int | None) -> None:
+    def _elsewhere(self, stream: int, _data: int | None) -> None:
         self.moves += 1
+        self._got(self._lib.pa_stream_get_buffer_attr(stream).contents)
 
     def _timed(self, stream: int, _data: int | None) -> None:
         self._moments.told(stream)
