@@ -89,6 +89,33 @@ def test_a_person_may_move_what_was_named(
         unplug(either, "head")
 
 
+def test_who_moves_a_stream_on_at_once_is_obeyed_too(
+    either: PulseServer, model_path: Path
+) -> None:
+    """The second choice in a menu counts as the first did, however soon it comes."""
+    plug(either, "head")
+    plug(either, "far")
+    try:
+        with live(either, model_path, source="room.monitor", sink="ear") as session:
+            assert session.settles("ear", "room.monitor"), session.said
+            time.sleep(SETTLED_SECONDS + 3.0)
+            for times, sink in enumerate(("head", "far", "ear"), 1):
+
+                def moved(sink: str = sink) -> bool:
+                    bring(sink, process=session.process.pid)
+                    return session.places()[0] == [sink]
+
+                assert wait_for(moved), session.said
+                assert session.says("the loudspeaker is '", times), session.said
+            time.sleep(6.0)
+            assert session.places() == (["ear"], ["room.monitor"]), session.said
+            assert session.said.count("now, as its stream was moved there") == 2
+            assert session.said.count("' again\n") == 1
+    finally:
+        unplug(either, "head")
+        unplug(either, "far")
+
+
 def test_a_virtual_microphone_is_not_left_without_sound(
     either: PulseServer, model_path: Path
 ) -> None:

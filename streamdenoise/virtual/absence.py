@@ -67,6 +67,10 @@ class Stay:
         if self._at != (stream, device):
             self._at, self._since = (stream, device), time.monotonic()
 
+    def settle(self, stream: int, device: int) -> None:
+        """Note that a stream is where a person has put it: it had settled before."""
+        self._at, self._since = (stream, device), float("-inf")
+
     def lasted(self, stream: int, device: int) -> bool:
         """Return whether this stream has been at this device, and for long."""
         long = time.monotonic() - self._since >= SETTLED_SECONDS

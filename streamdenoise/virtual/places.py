@@ -180,6 +180,7 @@ class Places:
             end.strayed = time.monotonic()
         elif time.monotonic() - end.strayed > NEWS_SECONDS:
             self._obey(end, now, warn)
+            end.stay.settle(stream.index, now.index)  # the next move is one as well
         return True
 
     def _bring_back(self, end: _End, goal: Entry) -> None:
