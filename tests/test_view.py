@@ -6,6 +6,7 @@ import io
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from streamdenoise.control.choice import FittingView, choose_view
 from streamdenoise.control.line import meter_line
 from streamdenoise.control.panel import (
     HEIGHT,
@@ -24,12 +26,7 @@ from streamdenoise.control.panel import (
     rows,
     xruns,
 )
-from streamdenoise.control.view import (
-    JournalView,
-    LineView,
-    PanelView,
-    choose_view,
-)
+from streamdenoise.control.view import JournalView, LineView, PanelView, View
 from streamdenoise.live.latency import Latency
 from streamdenoise.live.session import Status
 from streamdenoise.live.stream import XRUN_KINDS
@@ -262,6 +259,16 @@ def test_the_line_at_forty_columns() -> None:
     assert meter_line(status, Settings(removed=True), 39).startswith("removed  in")
 
 
+CHOICE = "streamdenoise.control.choice"
+
+
+def shown_first() -> View:
+    """Return what a terminal that may change its size gets first."""
+    view = choose_view()
+    assert isinstance(view, FittingView)
+    return view.shown
+
+
 def test_the_view_suits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """A picture where it can be, a line where it cannot, lines on change in a log."""
     pytest.importorskip("rich", reason="rich draws the picture")
@@ -269,16 +276,42 @@ def test_the_view_suits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     assert isinstance(choose_view(), JournalView)
     monkeypatch.setattr(sys, "stderr", FakeTerminal())
-    assert isinstance(choose_view(), PanelView)
+    assert isinstance(shown_first(), PanelView)
     assert isinstance(choose_view(plain=True), LineView)
     assert isinstance(choose_view(none=True), JournalView)
     monkeypatch.setenv("TERM", "dumb")
     assert isinstance(choose_view(), LineView)
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setattr("streamdenoise.control.view.terminal_size", lambda: (59, 24))
-    assert isinstance(choose_view(), LineView)
-    monkeypatch.setattr("streamdenoise.control.view.terminal_size", lambda: (80, 8))
-    assert isinstance(choose_view(), LineView)
+    for small in ((59, 24), (80, 8)):
+        monkeypatch.setattr(f"{CHOICE}.terminal_size", lambda small=small: small)
+        assert isinstance(shown_first(), LineView)
+
+
+def test_the_view_follows_the_size_of_the_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A window that becomes too small gets the line, where answers to keys are seen."""
+    pytest.importorskip("rich", reason="rich draws the picture")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", FakeTerminal())
+    size = [40, 8]
+    monkeypatch.setattr(f"{CHOICE}.terminal_size", lambda: tuple(size))
+    view = choose_view()
+    view.attach(FakeSession(USUAL), True)  # type: ignore[arg-type]
+
+    def written(act: Callable[[], None]) -> str:
+        before = len(sys.stderr.getvalue())  # type: ignore[attr-defined]
+        act()
+        view(USUAL)
+        return str(sys.stderr.getvalue()[before:])  # type: ignore[attr-defined]
+
+    assert "\x1b" not in written(lambda: None)
+    size[:] = 100, 30
+    assert "q quit" in re.sub(r"\x1b\[[\d;]*m", "", written(lambda: None))
+    size[:] = 40, 8
+    gone = written(lambda: None)
+    assert "\x1b[J" in gone and "\x1b[?25h" in gone  # the picture; the cursor is back
+    assert "live: bypass on\n" in written(lambda: view.note("bypass on"))
 
 
 def test_without_rich_the_line_does(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -294,7 +327,7 @@ def test_rich_is_not_loaded_for_a_log() -> None:
     """A service does not pay for a picture that nobody sees."""
     code = (
         "import sys\n"
-        "from streamdenoise.control.view import choose_view\n"
+        "from streamdenoise.control.choice import choose_view\n"
         "choose_view()\n"
         "print([m for m in sys.modules if m.split('.')[0] in ('rich', 'numpy')])"
     )

@@ -179,7 +179,7 @@ def live(
     """  # noqa: D301
     if not also_incoming:  # else each direction has an output of its own
         sink, virtual_mic = _one_output(ctx, sink, virtual_mic)
-    from ..control.view import choose_view
+    from ..control.choice import choose_view
     from ..hush import quiet_stderr
     from ..notify import Notifier
 

@@ -41,7 +41,7 @@ HELP: Final = (
     ("+ -", "strength", "take away more or less (arrows do it, too)"),
     ("m", "mute", "silence"),
     ("R", "record", "begin or end a recording in this folder"),
-    ("n", "model", "the next one"),
+    ("n", "model", "the next model"),
     ("?", "help", "this list, or the view again"),
     ("q", "quit", "end with a summary, as Ctrl-C does"),
 )

@@ -1,15 +1,14 @@
 """What ``live`` shows while it runs: a picture, one line, or lines on change.
 
-A terminal that is large enough gets the picture of `panel`. A dumb terminal,
-or ``--plain``, gets one line that is written over. A log gets a line when something
-changes. All of them stay quiet between two looks, and a terminal that has gone away
-is no reason to end the sound. Behind a shell (``bg``, ``&``) nothing is painted over
-its lines; sentences are said all the same.
+A terminal that is large enough gets the picture of `panel`. A small or a dumb one, or
+``--plain``, gets one line that is written over. A log gets a line when something
+changes; `choice` chooses. All of them stay quiet between two looks, and a terminal
+that has gone away is no reason to end the sound. Behind a shell (``bg``, ``&``)
+nothing is painted over its lines; sentences are said all the same.
 """
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final, Protocol, TextIO, cast
@@ -17,14 +16,14 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TextIO, cast
 from ..names import shown
 from .commands import strength_text
 from .line import meter_line
-from .outlet import Outlet, is_terminal, terminal_size
-from .panel import HEIGHT, MIN_WIDTH, STYLES, rows, scene_of, xruns
+from .outlet import Outlet, terminal_size
+from .panel import STYLES, rows, scene_of, xruns
 
 if TYPE_CHECKING:
     from ..live.session import LiveSession, Status
     from ..settings import Settings
 
-__all__ = ["JournalView", "LineView", "PanelView", "View", "choose_view"]
+__all__ = ["JournalView", "LineView", "PanelView", "View"]
 
 PAUSE: Final = 0.18
 """Least seconds between two pictures: five or six a second are enough for eyes."""
@@ -56,28 +55,6 @@ class View(Protocol):
 
     def clear(self) -> None:
         """Take away what is written over; the next call brings it back."""
-
-
-def choose_view(*, plain: bool = False, none: bool = False) -> View:
-    """Return the view that suits the terminal and what is asked for.
-
-    Parameters
-    ----------
-    plain
-        One line is enough.
-    none
-        Nothing but lines on change.
-    """
-    if none or not is_terminal():
-        return JournalView()
-    width, height = terminal_size()
-    small = width < MIN_WIDTH + 1 or height < HEIGHT + 2
-    if plain or small or os.environ.get("TERM", "dumb") in ("dumb", ""):
-        return LineView()
-    try:
-        return PanelView()
-    except ImportError:  # rich is missing, or of no use: the line has the same numbers
-        return LineView()
 
 
 class JournalView:
