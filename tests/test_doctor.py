@@ -481,3 +481,25 @@ def test_the_deadline_is_measured_on_the_real_engine(need_model: None) -> None:
     details = machine.deadline(seconds=0.2).details
     assert 0 < details["p50_ms"] <= details["p99_ms"] <= details["p999_ms"]
     assert details["hop_ms"] == 8.0
+
+
+def test_an_engine_that_does_not_start_has_something_to_type(tmp_path: Path) -> None:
+    """What mends it is a command, whatever the reason is, which is told as well."""
+    broken = tmp_path / "mine.tflite"
+    for reason in ("no such file", "mine.tflite"):
+        check = machine.deadline(broken)
+        assert check.state == "fail" and reason in check.found
+        assert check.fix == "choose another: streamdenoise models"
+        broken.write_bytes(b"no model at all")
+
+
+def test_a_missing_default_model_is_installed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, need_model: None
+) -> None:
+    """Where the file of the default model is gone, its reason is no remedy."""
+    folder = tmp_path / "models"
+    shutil.copytree(models_folder(), folder, ignore=shutil.ignore_patterns("*.tflite"))
+    monkeypatch.setattr("streamdenoise.model.models_folder", lambda: folder)
+    check = machine.deadline()
+    assert check.state == "fail" and "cannot read the model file" in check.found
+    assert check.fix == software.model_fix(None) and "pip install" in check.fix

@@ -8,8 +8,9 @@ import threading
 import time
 from pathlib import Path
 
-from ..errors import StreamDenoiseError
+from ..errors import ModelError, StreamDenoiseError
 from .check import Check
+from .software import model_fix
 
 __all__ = ["deadline", "load", "memory", "priority"]
 
@@ -41,6 +42,9 @@ def deadline(model: str | Path | None = None, seconds: float | None = None) -> C
         loaded = load_model(model)
         hop = loaded.card.stft(_RATE).hop
         denoiser = Denoiser(loaded, _RATE, block=hop)
+    except ModelError as error:
+        said = f"the engine does not start: {error}"
+        return Check(name, "fail", said, model_fix(model))
     except StreamDenoiseError as error:
         said, _, fix = str(error).partition(": ")
         return Check(name, "fail", f"the engine does not start: {said}", fix)

@@ -11,7 +11,7 @@ from ..errors import ModelError, RuntimeMissingError
 from .board import model_name
 from .check import Check
 
-__all__ = ["files", "interpreter", "models", "portaudio", "python"]
+__all__ = ["files", "interpreter", "model_fix", "models", "portaudio", "python"]
 
 
 def python() -> Check:
@@ -147,11 +147,7 @@ def models(wanted: str | Path | None = None, folder: Path | None = None) -> Chec
     from ..card import Manifest
     from ..model import find_model, models_folder
 
-    # Not by its name: on an index that may be a package of somebody else.
-    fix = (
-        "install it again as it was: pip install --force-reinstall --no-deps with its "
-        "wheel (streamdenoise-*.whl), or in a checkout: git checkout -- models"
-    )
+    fix = model_fix(None)
     try:
         manifest = Manifest.read(folder or models_folder())
     except ModelError as error:
@@ -159,8 +155,7 @@ def models(wanted: str | Path | None = None, folder: Path | None = None) -> Chec
     try:
         path, card = find_model(wanted, folder)
     except ModelError as error:
-        other = fix if wanted is None else "choose another: streamdenoise models"
-        return Check("models", "fail", str(error), other)
+        return Check("models", "fail", str(error), model_fix(wanted))
     states = {
         name: _state(manifest.folder / each.file, each.sha256)
         for name, each in manifest.models.items()
@@ -174,6 +169,23 @@ def models(wanted: str | Path | None = None, folder: Path | None = None) -> Chec
         return Check("models", "fail" if bad else "warn", said, fix, details)
     found = f"{', '.join(states)}: checksums right; {card.name} is used"
     return Check("models", "ok", found, details=details)
+
+
+def model_fix(wanted: str | Path | None) -> str:
+    """Return what to do about a model that cannot be used.
+
+    Parameters
+    ----------
+    wanted
+        Its name or path, if one was given.
+    """
+    if wanted is not None:
+        return "choose another: streamdenoise models"
+    # Not by its name: on an index that may be a package of somebody else.
+    return (
+        "install it again as it was: pip install --force-reinstall --no-deps with its "
+        "wheel (streamdenoise-*.whl), or in a checkout: git checkout -- models"
+    )
 
 
 def _state(path: Path, checksum: str) -> str:
