@@ -486,7 +486,7 @@ def test_the_deadline_is_measured_on_the_real_engine(need_model: None) -> None:
 def test_an_engine_that_does_not_start_has_something_to_type(tmp_path: Path) -> None:
     """What mends it is a command, whatever the reason is, which is told as well."""
     broken = tmp_path / "mine.tflite"
-    for reason in ("no such file", "mine.tflite"):
+    for reason in ("no such file", "no TFL3 mark"):
         check = machine.deadline(broken)
         assert check.state == "fail" and reason in check.found
         assert check.fix == "choose another: streamdenoise models"

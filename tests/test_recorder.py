@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import shutil
 import time
 from pathlib import Path
@@ -56,6 +57,30 @@ def test_the_suffix_is_the_format(
     assert len(y) == len(x)
     if bound is not None:
         np.testing.assert_allclose(y, x, atol=bound)
+
+
+@pytest.mark.parametrize("name", ["talk", "talk.docx", "talk.mp4", "talk.webm"])
+def test_only_sound_files_are_offered(tmp_path: Path, name: str) -> None:
+    """What a person is told to type instead is what can be recorded to."""
+    with pytest.raises(OutputError, match="cannot record to") as caught:
+        Recorder(tmp_path / name, 48_000)
+    assert caught.value.exit_code == 2
+    offered = re.findall(r"\.(\w+)", str(caught.value).partition("one of ")[2])
+    assert {"wav", "flac", "ogg", "mp3"} <= set(offered)
+    for extension in offered:
+        with Recorder(tmp_path / f"talk.{extension}", 48_000) as recorder:
+            recorder.push(np.zeros((4800, 1), np.float32))
+    assert len(list(tmp_path.iterdir())) == len(offered)
+
+
+@pytest.mark.parametrize("extension", ["flac", "mp3", "opus"])
+def test_a_recording_of_no_sound_is_no_full_disk(
+    tmp_path: Path, extension: str
+) -> None:
+    """Begun and ended while a device was away: the true reason, and no file."""
+    with pytest.raises(OutputError, match="no sound came"):
+        Recorder(tmp_path / f"talk.{extension}", 48_000).close()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_that_is_there_stays(tmp_path: Path, rng: np.random.Generator) -> None:

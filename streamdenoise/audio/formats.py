@@ -12,7 +12,14 @@ from .avcodecs import MUXERS, choose_encoder
 from .info import AudioInfo, soundfile_module
 from .riff import UNKNOWN_SIZE
 
-__all__ = ["TOO_LONG", "OutputFormat", "most_frames", "output_format"]
+__all__ = [
+    "SOUND_FILES",
+    "TOO_LONG",
+    "OutputFormat",
+    "UnknownExtensionError",
+    "most_frames",
+    "output_format",
+]
 
 
 class UnknownExtensionError(OutputError):
@@ -64,6 +71,9 @@ _BY_EXTENSION: Final = {
     "w64": "W64",
     "rf64": "RF64",
 }
+
+SOUND_FILES: Final = tuple(_BY_EXTENSION)
+"""Extensions of what libsndfile writes, in lower case and without the dot."""
 
 _LOSSLESS: Final = {
     "DOUBLE": ("DOUBLE", "FLOAT", "PCM_24", "PCM_16"),

@@ -244,7 +244,8 @@ class AudioWriter:
                     raise
             return int(sf.info(native_name(self._part.path)).frames)
         except sf.LibsndfileError as error:
-            raise self._part.failure(None) from error
+            none = ValueError("no sound came, and such a file cannot be without any")
+            raise self._part.failure(None if self.written else none) from error
 
     def _discard(self) -> None:
         if self._file is not None:

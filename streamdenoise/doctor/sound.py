@@ -164,6 +164,8 @@ def devices(kind: Kind, wanted: str | int | None = None) -> Check:
         return Check(kind, "skip", "no PortAudio to ask")
     except StreamDenoiseError as error:
         said, _, fix = str(error).partition("; ")
+        if fix.startswith(("there are: ", f"{kind} devices")):
+            fix = f"choose another with --{kind}; {fix}"
         # Live works then, so well that it runs already.
         ours = isinstance(error, HeldError) and error.ours
         state: State = "warn" if ours else "fail"

@@ -15,7 +15,7 @@ from typing import Final
 
 import numpy as np
 
-from ..audio.formats import TOO_LONG
+from ..audio.formats import SOUND_FILES, TOO_LONG, UnknownExtensionError
 from ..audio.parts import leftovers
 from ..audio.read import AudioInfo
 from ..audio.write import AudioWriter, OutputFormat, output_format
@@ -264,10 +264,10 @@ class Recorder:
 
 
 def _format_of(path: Path, sample_rate: int, channels: int) -> OutputFormat:
-    if not path.suffix:
-        raise OutputError(
-            f"cannot record to {shown(path)}: it has no extension that says the "
-            "format; name a .wav or .flac file"
+    if path.suffix.lower().lstrip(".") not in SOUND_FILES:
+        raise UnknownExtensionError(
+            f"cannot record to {shown(path)}: the end of its name says the format, and "
+            f"must be one of .{', .'.join(SOUND_FILES)}"
         )
     # There is no input file: float samples, and the extension of the target decides.
     source = AudioInfo(
