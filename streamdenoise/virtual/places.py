@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ..live.devices import Kind
+from ..names import shown
 from . import soundserver
 from .absence import Stay
 from .route import bring
@@ -154,7 +155,7 @@ class Places:
         if end.wish is None:
             if now is not None:
                 if end.before not in ("", now.name):
-                    warn(f"{end.what} is '{now.known_as}' now")
+                    warn(f"{end.what} is {_called(now, devices)} now")
                 end.last = now
             return True
         goal = self._goal(end, devices, warn)
@@ -173,13 +174,13 @@ class Places:
             self._bring_back(end, goal)
             end.stay = Stay()  # it is said once
             warn(
-                f"the sound server had moved {end.what} to '{now.known_as}'; it is "
-                f"'{goal.known_as}' again"
+                f"the sound server had moved {end.what} to {_called(now, devices)}; it "
+                f"is {_called(goal, devices)} again"
             )
         elif not end.strayed:  # the news that a device has come may be on its way
             end.strayed = time.monotonic()
         elif time.monotonic() - end.strayed > NEWS_SECONDS:
-            self._obey(end, now, warn)
+            self._obey(end, now, _called(now, devices), warn)
             end.stay.settle(stream.index, now.index)  # the next move is one as well
         return True
 
@@ -197,20 +198,20 @@ class Places:
         if end.moved is not None and (there is None or there.name != end.moved.name):
             end.moved = None
             if wished is not None:
-                warn(f"{end.what} is '{wished.known_as}' again")
+                warn(f"{end.what} is {_called(wished, devices)} again")
         return end.moved or wished
 
-    def _obey(self, end: _End, now: Entry, warn: Warn) -> None:
+    def _obey(self, end: _End, now: Entry, called: str, warn: Warn) -> None:
         """Note that a person has moved a stream, and say what that means."""
         end.last, end.strayed = now, 0.0
         if now.name == end.wish:
             end.moved = None
-            warn(f"{end.what} is '{now.known_as}' again")
+            warn(f"{end.what} is {called} again")
             return
         end.moved = now
         warn(
-            f"{end.what} is '{now.known_as}' now, as its stream was moved there by "
-            "hand; it stays there while that is connected"
+            f"{end.what} is {called} now, as its stream was moved there by hand; it "
+            "stays there while that is connected"
         )
 
     def _beware(self) -> None:
@@ -237,3 +238,10 @@ class Places:
         if self._source.wish is not None or self._sink.last is None:
             return False
         return soundserver.server().default_source == self._sink.last.monitor
+
+
+def _called(device: Entry, devices: Mapping[int, Entry]) -> str:
+    """Return what people call a device; with its name where two are called the same."""
+    twins = sum(each.known_as == device.known_as for each in devices.values())
+    called = f"'{device.known_as}'"
+    return called if twins < 2 else f"{called} ({shown(device.name)})"
