@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +181,18 @@ def test_record_begins_and_ends(session: Any, tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted([made.name, "b.wav"])
     with pytest.raises(StreamDenoiseError, match="another name"):
         controls.do(["record", str(tmp_path / "b.wav")])
+
+
+def test_recordings_may_begin_within_one_second(
+    session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who presses R again and again gets a file for each time, and no complaint."""
+    monkeypatch.setattr(time, "strftime", lambda form: "streamdenoise-now")
+    controls = Controls(session, folder=tmp_path)
+    for _ in range(3):
+        controls.do(["record"])
+        controls.do(["record"])
+    assert len(list(tmp_path.glob("streamdenoise-now*.wav"))) == 3
 
 
 def test_a_recording_has_a_place_when_the_folder_has_gone(

@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -196,7 +197,13 @@ class Controls:
                 "a recording cannot be written to the working folder, and this user "
                 "has no home folder; name a file with: record FILE"
             )
-        return folder / time.strftime("streamdenoise-%Y-%m-%d-%H%M%S.wav")
+        name = time.strftime("streamdenoise-%Y-%m-%d-%H%M%S")
+        path = folder / f"{name}.wav"
+        for number in count(2):  # more than one may begin within a second
+            if not path.exists():
+                break
+            path = folder / f"{name}-{number}.wav"
+        return path
 
     def _model(self, value: object) -> str:
         name = str(value) if value is not None else self._next_model()
