@@ -251,6 +251,17 @@ def test_a_narrow_line_has_whole_fields(state: Any) -> None:
         assert found == whole or len("  ".join(whole[: len(found) + 1])) > width
 
 
+@pytest.mark.parametrize("width", [60, 80, 100])
+@pytest.mark.parametrize(
+    "sink", ["Speakers", "麦克风扬声器マイクロフォン", "スピ" * 40]
+)
+def test_the_clock_is_seen_beside_any_name(width: int, sink: str) -> None:
+    """Characters that take two columns push nothing off the line."""
+    cells = pytest.importorskip("rich.cells", reason="rich draws the picture")
+    head = "".join(text for text, _ in rows(replace(SCENE, sink=sink), width)[0])
+    assert cells.cell_len(head) == width and head.endswith(" 1:15 ")
+
+
 def test_the_line_at_forty_columns() -> None:
     """Levels and xruns are there; what is removed shows by its name."""
     some = {**NONE, "output underflow": 3}

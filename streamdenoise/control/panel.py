@@ -159,8 +159,17 @@ def _head(scene: Scene, width: int, blocks: bool) -> list[Piece]:
     ]
     right = f"  {clock(status.seconds)} "
     room = width - sum(len(text) for text, _ in left) - len(right)
-    names = f"{shown(scene.source)} {arrow} {shown(scene.sink)}"[:room]
-    return [*left, (names.ljust(room), "dim"), (right, "")]
+    names = f"{shown(scene.source)} {arrow} {shown(scene.sink)}"
+    return [*left, (_filled(names, room), "dim"), (right, "")]
+
+
+def _filled(text: str, columns: int) -> str:
+    """Return a text cut or filled up to so many columns; some characters take two."""
+    if text.isascii():
+        return text[:columns].ljust(columns)
+    from rich.cells import set_cell_size
+
+    return set_cell_size(text, columns)
 
 
 def _levels(scene: Scene, width: int, blocks: bool) -> list[list[Piece]]:
