@@ -460,6 +460,8 @@ def test_remove_leaves_one_that_live_plays_into(
         VirtualMic.create(keep=True)
     process = start_live(server, model_path, 60)
     try:
+        assert plays_into_it(process)
+        mic = next(f.source for f in find_all() if f.name == "streamdenoise")
         done = run("remove", "--all", "--json")
         assert isinstance(done.exception, DeviceError)
         assert "streamdenoise ctl stop" in str(done.exception)
@@ -467,6 +469,8 @@ def test_remove_leaves_one_that_live_plays_into(
         names = {"removed": ["other"], "running": ["streamdenoise"]}
         assert json.loads(done.stdout) == names
         assert plays_into_it(process)
+        # Not for a moment either: a call that listens to it would have lost it.
+        assert mic == next(f.source for f in find_all() if f.name == "streamdenoise")
     finally:
         process.terminate()
         process.communicate()

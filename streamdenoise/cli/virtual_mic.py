@@ -82,12 +82,12 @@ def remove(name: str, everything: bool, as_json: bool) -> None:
     from ..virtual.parts import slug_of
 
     wanted = [f for f in find_all() if everything or f.name == slug_of(name)]
-    running = [f for f in wanted if f.in_use]
-    removed = [f for f in wanted if not f.in_use]
+    running = [f for f in wanted if f.in_use or _fed(f)]
+    removed = [f for f in wanted if f not in running]
     for found in removed:
         found.remove()
     if removed:
-        # A live that plays into a kept one makes it anew at once.
+        # A live of somebody else that plays into a kept one makes it anew at once.
         time.sleep(_BACK_SECONDS)
         there = {f.name for f in find_all()}
         running += [f for f in removed if f.name in there]
@@ -101,6 +101,19 @@ def remove(name: str, everything: bool, as_json: bool) -> None:
         say("there is nothing to remove")
     if running:
         raise _in_use(running)
+
+
+def _fed(found: Found) -> bool:
+    """Whether a live plays into it: made anew at once, a call has lost it still."""
+    from ..control.client import peers
+    from ..virtual import soundserver
+
+    sink = found.sink
+    return sink is not None and any(
+        stream.attached == sink.index
+        for peer in peers()
+        for stream in soundserver.streams_of("sink-inputs", peer.pid)
+    )
 
 
 def _in_use(found: Sequence[Found]) -> DeviceError:
