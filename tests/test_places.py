@@ -182,3 +182,32 @@ def test_what_is_played_never_becomes_the_microphone(
             assert session.settles("ear", "room.monitor"), session.said
     finally:
         unplug(either, "head")
+
+
+@pytest.mark.parametrize("words", [(), ("--virtual-mic",)])
+def test_the_only_microphone_is_waited_for(
+    either: PulseServer, model_path: Path, words: Sequence[str]
+) -> None:
+    """Neither what is played nor the virtual microphone itself is heard instead."""
+    make = ["load-module", "module-remap-source", "source_name=usbmic"]
+    make += ["master=room.monitor", "source_properties=device.description=USB_Mic"]
+    module = pactl(*make).strip()
+    pactl("set-default-source", "usbmic")
+    pactl("set-default-sink", "ear")
+    try:
+        with live(either, model_path, words) as session:
+            assert wait_for(lambda: session.places()[1] == ["usbmic"]), session.said
+            time.sleep(2.0)  # sound runs
+            pactl("unload-module", module)
+            assert session.says("the microphone 'USB_Mic' went away"), session.said
+            assert wait_for(lambda: session.places() == ([], [])), session.said
+            time.sleep(4.0)
+            assert session.places() == ([], []), session.said
+            assert "itself" not in session.said
+            module = pactl(*make).strip()
+            pactl("set-default-source", "usbmic")
+            assert session.says("sound is back"), session.said
+            assert wait_for(lambda: session.places()[1] == ["usbmic"]), session.said
+    finally:
+        pactl("unload-module", module)
+        pactl("set-default-source", "room.monitor")

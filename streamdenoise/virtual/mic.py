@@ -102,7 +102,6 @@ class VirtualMic(Closing):
         """
         slug = slug_of(name)
         rate = RATE if rate is None else rate
-        text = description or _description(name)
         remove_stale()
         before = soundserver.server()
         there = next((f for f in find_all() if f.name == slug), None)
@@ -111,7 +110,7 @@ class VirtualMic(Closing):
             there = None
         if there is None:
             owner = KEPT if keep else str(Owner.here())
-            there = make(slug, text, rate, owner)
+            there = make(slug, description or _description(name), rate, owner)
             keep_defaults(before, there)
         elif there.owner not in (None, Owner.here()):
             raise taken(there)
@@ -153,7 +152,7 @@ class VirtualMic(Closing):
         self._variables.set(SINK_VARIABLE, self.sink_name)
         sources = soundserver.entries("sources")
         wanted = os.environ.get(SOURCE_VARIABLE) or soundserver.server().default_source
-        if wanted in self._loops(sources):
+        if wanted in carriers(sources, self.source_name, self.sink_name):
             other = self._other_source(sources)
             warn(
                 f"the default microphone is '{self.description}' itself, which would "
@@ -241,7 +240,9 @@ class VirtualMic(Closing):
     def _mend_input(self, warn: Warn) -> None:
         """Move our recording stream away if it records the microphone itself."""
         sources = soundserver.entries("sources")
-        loops = self._loops(sources)
+        if self._chosen is None and not self._real(sources):
+            return  # `Places` waits for one
+        loops = carriers(sources, self.source_name, self.sink_name)
         ours = {e.index for e in sources if e.name in loops}
         for stream in soundserver.streams_of("source-outputs", os.getpid()):
             if stream.attached in ours:
@@ -252,15 +253,16 @@ class VirtualMic(Closing):
                     f"it is '{other.known_as}' now"
                 )
 
-    def _loops(self, sources: list[Entry]) -> set[str]:
-        return carriers(sources, self.source_name, self.sink_name)
+    def _real(self, sources: list[Entry]) -> list[Entry]:
+        """Return the sources that are microphones, and not what is played or made."""
+        loops = carriers(sources, self.source_name, self.sink_name)
+        real = (e for e in sources if not (e.is_monitor or is_ours(e)))
+        return [e for e in real if e.name not in loops]
 
     def _other_source(self, sources: list[Entry]) -> Entry:
-        """Return a real microphone, or else any source that is not ours."""
-        loops = self._loops(sources)
-        others = [e for e in sources if e.name not in loops and not is_ours(e)]
-        others.sort(key=lambda entry: entry.is_monitor)
-        if not others or others[0].is_monitor:
+        """Return a real microphone."""
+        others = self._real(sources)
+        if not others:
             raise DeviceError(
                 f"the only microphone here is '{self.description}' itself; connect "
                 "one, or name what to denoise with: streamdenoise live --virtual-mic "

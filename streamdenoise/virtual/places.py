@@ -4,7 +4,7 @@ When a device is unplugged, PipeWire puts the streams on another one and tells n
 Sound from a microphone that nobody chose may be none of the call's business, and the
 monitor of what is played would howl. So a live whose named device has gone waits for
 it, as it does where the server ends the stream; one that names none goes along, and
-says where to. A stream that leaves a device while none comes or goes was moved by a
+says where to, unless no microphone is left there. A stream that leaves a device while none comes or goes was moved by a
 person, who is obeyed while the device that it was moved to is there.
 """
 
@@ -20,6 +20,7 @@ from ..live.devices import Kind
 from ..names import shown
 from . import soundserver
 from .absence import Stay
+from .found import is_ours
 from .route import bring
 from .soundserver import Entry
 
@@ -109,6 +110,7 @@ class Places:
         self._sink = _End("output", "the loudspeaker", _SINK, sink, said[0])
         self._place = place
         self._ends = [self._source] + ([] if microphone_only else [self._sink])
+        self._plays = not microphone_only
         self._hold = hold
         self._held = False
         self._changed = 0.0
@@ -154,6 +156,9 @@ class Places:
         now = None if stream is None else devices[stream.attached or 0]
         if end.wish is None:
             if now is not None:
+                if self._astray(end, now, devices):
+                    self._wait(f"{end.what} '{end.shown}' went away")
+                    return False
                 if end.before not in ("", now.name):
                     warn(f"{end.what} is {_called(now, devices)} now")
                 end.last = now
@@ -214,6 +219,14 @@ class Places:
             "stays there while that is connected"
         )
 
+    def _astray(self, end: _End, now: Entry, devices: Mapping[int, Entry]) -> bool:
+        """Whether the microphone has gone, and no other one is in its place."""
+        last = end.last
+        if end is not self._source or last is None:
+            return False
+        worse = is_ours(now) or (_played(now) and not _played(last))
+        return worse and all(each.name != last.name for each in devices.values())
+
     def _beware(self) -> None:
         """Wait where the server lets us hear what we play, which nobody asked for."""
         source, sink = self._source, self._sink
@@ -235,9 +248,17 @@ class Places:
             names = {entry.name for entry in soundserver.entries(end.kinds[0])}
             if end.wish is not None and end.wish not in names:
                 return True
-        if self._source.wish is not None or self._sink.last is None:
+        if self._source.wish is not None:
             return False
-        return soundserver.server().default_source == self._sink.last.monitor
+        default, last = soundserver.server().default_source, self._source.last
+        sources = soundserver.entries("sources")
+        real = {each.name for each in sources if not _played(each)}
+        if any(each.name == default and is_ours(each) for each in sources):
+            # The owner of a virtual microphone leads from that to a real one.
+            return self._plays or not real
+        if last is None or _played(last):
+            return self._sink.last is not None and default == self._sink.last.monitor
+        return default not in real
 
 
 def _called(device: Entry, devices: Mapping[int, Entry]) -> str:
@@ -245,3 +266,8 @@ def _called(device: Entry, devices: Mapping[int, Entry]) -> str:
     twins = sum(each.known_as == device.known_as for each in devices.values())
     called = f"'{device.known_as}'"
     return called if twins < 2 else f"{called} ({shown(device.name)})"
+
+
+def _played(source: Entry) -> bool:
+    """Whether a source carries what is played somewhere, or made here."""
+    return source.is_monitor or is_ours(source)
