@@ -13,7 +13,7 @@ from ..audio.target import write_whole
 from ..config import home_folder
 from ..errors import OutputError
 from ..names import shown
-from .common import say, write
+from .printing import say, write
 
 __all__ = ["completion"]
 

@@ -8,16 +8,9 @@ import click
 
 from ..errors import EXIT_ENVIRONMENT
 from ..names import shown
-from .common import (
-    completer,
-    json_option,
-    model_option,
-    print_json,
-    say,
-    warn,
-    write,
-)
 from .latency import LatencyType
+from .options import completer, json_option, model_option
+from .printing import print_json, say, warn, write
 
 if TYPE_CHECKING:
     from ..doctor import Check

@@ -14,15 +14,9 @@ from ..batch.urls import is_remote, other_address
 from ..errors import EXIT_INPUT
 from ..names import shown
 from .batchview import BatchProgress
-from .common import (
-    fail,
-    link_option,
-    model_option,
-    settings_from,
-    settings_options,
-    warn,
-)
 from .fileview import FileView, tell_plan
+from .options import link_option, model_option, settings_from, settings_options
+from .printing import fail, warn
 from .stopping import stop_on_sigterm
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import EXIT_INPUT, EXIT_INTERRUPTED, StreamDenoiseError
 from ..names import shown
 from .batchview import BatchProgress, failures_table
-from .common import fail, unless_closed, warn, write
+from .printing import fail, unless_closed, warn, write
 
 if TYPE_CHECKING:
     from ..batch.page import BatchReport

@@ -12,19 +12,18 @@ import click
 from ..errors import DeviceError
 from ..names import shown
 from ..virtual import DEFAULT_NAME
-from .common import (
+from .latency import LatencyType
+from .options import (
     CHANNELS,
     RATE,
     completer,
     json_option,
     link_option,
     model_option,
-    print_json,
-    say,
     settings_from,
     settings_options,
 )
-from .latency import LatencyType
+from .printing import print_json, say
 from .stopping import Stopping
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..names import shown
-from .common import completer, json_option, print_json, say, write
+from .options import completer, json_option
+from .printing import print_json, say, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable
