@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from streamdenoise import StreamDenoiseError
-from streamdenoise.audio.avcodecs import MUXERS
+from streamdenoise.audio.avencoders import MUXERS
 from streamdenoise.batch.collect import VIDEO, collect, names_from
 from streamdenoise.batch.plan import Found, PlanError, make_jobs
 
