@@ -10,7 +10,7 @@ from streamdenoise.batch import clustercheck
 from streamdenoise.batch.cluster import _Flight, _timed
 from streamdenoise.batch.pieces import Piece
 from streamdenoise.batch.plan import Job
-from streamdenoise.batch.task import Outcome, Work
+from streamdenoise.batch.work import Outcome, Work
 from streamdenoise.errors import RuntimeMissingError
 from tests.clitools import model_arg, process, write_noise
 

@@ -25,8 +25,8 @@ from .clustercheck import check_workers, connect, unseen
 from .jobs import Crash, Done, Step
 from .pieces import Piece, cut_apart, plan_pieces
 from .staging import Staging
-from .task import Options, Outcome, Work, failed
 from .urls import is_remote
+from .work import Options, Outcome, Work, failed
 
 if TYPE_CHECKING:
     from .jobs import Event

@@ -17,9 +17,11 @@ from .jobs import Crash, Done, Event, Step, run_in_processes
 from .journal import Journal, job_key
 from .journals import Before, Journals, clean, name_in, noted_before, sent_before
 from .plan import Job
-from .remote import Remote, clean_workplaces
-from .task import Denoise, Options, Outcome, Work, failed
+from .remote import Remote
+from .task import Denoise
 from .urls import is_remote
+from .work import Options, Outcome, Work, failed
+from .workplace import clean_workplaces
 
 if TYPE_CHECKING:
     from .cluster import Cluster
