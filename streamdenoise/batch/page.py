@@ -15,7 +15,7 @@ from .urls import is_remote
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from .run import Options, Outcome
+    from .work import Options, Outcome
 
 __all__ = ["BatchReport", "is_batch_report"]
 

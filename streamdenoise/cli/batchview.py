@@ -14,7 +14,7 @@ from .progress import Progress
 
 if TYPE_CHECKING:
     from ..batch.plan import Job
-    from ..batch.run import Outcome
+    from ..batch.work import Outcome
 
 __all__ = ["BatchProgress", "failures_table"]
 

@@ -161,7 +161,8 @@ def file(
     find . -name '*.wav' -print0 | streamdenoise file -0 - -o clean
     """  # noqa: D301
     from ..batch.plan import DENOISED, REMOVED, make_jobs
-    from ..batch.run import Batch, Options
+    from ..batch.run import Batch
+    from ..batch.work import Options
 
     collected = _collect(inputs, output, recursive, null)
     several = len(inputs) > 1 or collected.many

@@ -15,7 +15,8 @@ from .printing import fail, unless_closed, warn, write
 if TYPE_CHECKING:
     from ..batch.page import BatchReport
     from ..batch.plan import Job
-    from ..batch.run import Batch, Outcome
+    from ..batch.run import Batch
+    from ..batch.work import Outcome
 
 __all__ = ["FileView", "tell_plan"]
 
