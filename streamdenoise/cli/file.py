@@ -213,7 +213,8 @@ def file(
 def _collect(
     inputs: tuple[str, ...], output: str | None, recursive: bool, null: bool
 ) -> Collected:
-    from ..batch.collect import collect, names_from
+    from ..batch.collect import collect
+    from ..batch.listed import names_from
 
     listed: Sequence[str] = ()
     if "-" in inputs:
@@ -269,7 +270,7 @@ def _is_typed(name: str) -> bool:
 
 def _into_folder(output: str | None, several: bool) -> bool:
     """Tell whether ``-o`` means a folder."""
-    from ..batch.collect import SOUND, VIDEO
+    from ..batch.kinds import SOUND, VIDEO
 
     if output is None:
         return False
