@@ -20,7 +20,8 @@ from .batch.file import denoise_file, plan_targets
 from .batch.result import FileResult
 from .errors import OutputError
 from .names import shown
-from .show.picture import before_after, png
+from .show.picture import before_after
+from .show.png import png
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
