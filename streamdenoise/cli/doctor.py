@@ -15,7 +15,7 @@ from .printing import print_json, say, warn, write
 if TYPE_CHECKING:
     from ..doctor import Check
     from ..doctor.check import State
-    from ..doctor.loopback import LoopResult
+    from ..doctor.trip import LoopResult
     from ..live.session import LiveOptions
 
 __all__ = ["doctor"]
