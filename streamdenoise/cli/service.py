@@ -84,8 +84,8 @@ def install_command(profile: str | None, no_start: bool, only_print: bool) -> No
 
 def _writable(profile: str | None) -> list[Path]:
     """Check the flags it would run with; return the folders that they write to."""
-    from ..config import home_folder
     from ..errors import StreamDenoiseError
+    from ..userfolder import home_folder
     from .configured import PATHS, config_for, live_values
 
     config = config_for(profile)
