@@ -13,6 +13,7 @@ from streamdenoise import (
     DeviceError,
     RuntimeMissingError,
     __version__,
+    unmeant,
 )
 from streamdenoise.cli import COMMANDS, LazyGroup, cli, guard, printing
 from streamdenoise.cli.progress import Progress
@@ -95,7 +96,7 @@ def test_every_failure_is_one_sentence_and_a_code(error, code, says, monkeypatch
 
 def test_bug_can_be_seen_in_full(monkeypatch):
     """The variable that the sentence names gives the traceback to report."""
-    monkeypatch.setenv(guard.TRACEBACK, "1")
+    monkeypatch.setenv(unmeant.TRACEBACK, "1")
     with pytest.raises(ZeroDivisionError):
         guard.guarded(lambda: 1 / 0)
 

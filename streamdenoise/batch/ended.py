@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import RuntimeMissingError, StreamDenoiseError
+from ..unmeant import bug
 from .clustercheck import unseen
 
 __all__ = ["is_a", "raise_if_general", "result_of", "why"]
@@ -34,7 +35,7 @@ def why(error: BaseException | None) -> str:
             "the workers that took it were lost one after the other; is there enough "
             "memory on them?"
         )
-    return f"this is a bug: {type(error).__name__}: {error}"
+    return bug(error)
 
 
 def raise_if_general(error: BaseException | None) -> None:

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from .. import unmeant
 from ..audio.target import check_target, write_whole
 from ..errors import OutputError, StreamDenoiseError
 from ..names import shown
@@ -67,14 +68,11 @@ class Denoise:
             text = "there is not enough memory; use fewer --jobs, or cut the file"
             return failed(job, f"{shown(job.source)}: {text}")
         except OSError as error:
-            why = error.strerror or str(error)
-            where = f" ({shown(error.filename)})" if error.filename else ""
-            return failed(job, f"{shown(job.source)}: the system refused: {why}{where}")
+            return failed(job, f"{shown(job.source)}: {unmeant.refused(error)}")
         except Exception as error:
-            if os.environ.get("STREAMDENOISE_TRACEBACK"):
+            if unmeant.traceback_wanted():
                 raise
-            text = f"this is a bug: {type(error).__name__}: {error}"
-            return failed(job, f"{shown(job.source)}: {text}")
+            return failed(job, f"{shown(job.source)}: {unmeant.bug(error)}")
 
     def _do(self, work: Work, progress: Callable[[int, int], None]) -> Outcome:
         job = work.job

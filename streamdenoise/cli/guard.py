@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
 import click
 
+from .. import unmeant
 from ..errors import EXIT_INPUT, EXIT_INTERRUPTED, EXIT_OK, StreamDenoiseError
-from ..names import shown
 from .printing import fail, quiet_exit
 
-__all__ = ["TRACEBACK", "guarded"]
-
-TRACEBACK = "STREAMDENOISE_TRACEBACK"
-"""Names the variable that shows a traceback in place of a sentence."""
+__all__ = ["guarded"]
 
 
 def guarded(run: Callable[..., Any], *args: Any) -> Any:
@@ -37,17 +33,16 @@ def guarded(run: Callable[..., Any], *args: Any) -> Any:
         fail("there is not enough memory; close other programs, or cut the input")
         raise click.exceptions.Exit(EXIT_INPUT) from error
     except OSError as error:
-        if os.environ.get(TRACEBACK):
+        if unmeant.traceback_wanted():
             raise
-        where = f" ({shown(error.filename)})" if error.filename else ""
         quiet_exit()  # it may have been the output that refused
-        fail(f"the system refused: {error.strerror or error}{where}")
+        fail(unmeant.refused(error))
         raise click.exceptions.Exit(EXIT_INPUT) from error
     except Exception as error:
-        if os.environ.get(TRACEBACK):
+        if unmeant.traceback_wanted():
             raise
         fail(
-            f"this is a bug: {type(error).__name__}: {error}; please report it with "
-            f"the output of the same command after: export {TRACEBACK}=1"
+            f"{unmeant.bug(error)}; please report it with "
+            f"the output of the same command after: export {unmeant.TRACEBACK}=1"
         )
         raise click.exceptions.Exit(EXIT_INPUT) from error
