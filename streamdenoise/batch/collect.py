@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final
 from ..audio.sniff import is_container
 from ..errors import AudioFormatError
 from ..names import shown
+from .folders import folder_id, folders_below
 from .kinds import MAY_BE_TEXT, VIDEO, may_come_from, split_name, wanted_kinds
-from .patterns import fixed_part, folder_id, matching
+from .patterns import fixed_part, matching
 from .plan import DENOISED, REMOVED, Found, PlanError
 from .urls import is_remote, other_address, relative_place, scheme_of, url_name
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Collected", "collect"]
 
-_HIDDEN: Final = "."
 _EARLIER: Final = "made by an earlier run"
 
 
@@ -181,35 +181,16 @@ class _Search:
         )
 
     def _walk(self, top: str, prefix: PurePosixPath) -> None:
-        # A stack, not recursion: no depth of folders is too much.
-        seen: set[tuple[int, int]] = set()
-        waiting = [(top, prefix)]
-        while waiting:
-            folder, place = waiting.pop()
-            identity = folder_id(folder)
-            if identity is None or identity in seen:
-                continue
-            seen.add(identity)
-            if identity == self._out_id:
-                continue
-            deeper = []
-            for entry in self._entries(folder):
-                if entry.name.startswith(_HIDDEN):
-                    continue
-                if _is_dir(entry):
-                    deeper.append((entry.path, place / entry.name))
-                elif self._wanted(entry):
-                    self._found.append(Found(entry.path, place / entry.name))
-            if self._recursive:
-                waiting.extend(reversed(deeper))
+        folders = folders_below(
+            top, recursive=self._recursive, skipped=self._out_id, unread=self._unread
+        )
+        for _, place, entries in folders:
+            for entry in entries:
+                if self._wanted(entry):
+                    self._found.append(Found(entry.path, prefix / place / entry.name))
 
-    def _entries(self, folder: str) -> list[os.DirEntry[str]]:
-        try:
-            with os.scandir(folder) as entries:
-                return sorted(entries, key=lambda entry: entry.name)
-        except OSError as error:
-            self._pass(f"{shown(folder)} cannot be read ({error.strerror})")
-            return []
+    def _unread(self, folder: str, error: OSError) -> None:
+        self._pass(f"{shown(folder)} cannot be read ({error.strerror})")
 
     def _wanted(self, entry: os.DirEntry[str]) -> bool:
         kind = split_name(entry.name)[1]
@@ -310,10 +291,3 @@ class _Search:
                 "another name first"
             )
         return place
-
-
-def _is_dir(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself
-        return False
