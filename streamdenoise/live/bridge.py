@@ -229,7 +229,7 @@ class Bridge:
         left = self.ring.fill - wanted
         if not self._running:
             spare = left - self._asked.add(wanted, self._clock())
-            if self._listening and self._asked.known:
+            if self._listening and self._asked.known and self._brought.known:
                 self._allow_for_turns(wanted)
             if spare >= self.target and self._to_grow:
                 self._grow()
