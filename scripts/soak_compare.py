@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from tests.pulse import PulseServer
+from room import ROOT, PulseServer
 
 __all__ = ["compare"]
 
-ROOT = Path(__file__).resolve().parent.parent
 ALIKE = 1e-5
 """Samples so near are the same but for the last bits of a model done in groups."""
 
