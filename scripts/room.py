@@ -1,4 +1,4 @@
-"""A private PulseAudio server with a room that is heard, for scripts about live sound."""
+"""A private PulseAudio server with a room that live hears, for scripts."""
 
 from __future__ import annotations
 
