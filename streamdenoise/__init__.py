@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .api import adenoise, denoise, stream
-    from .batch.file import FileResult, denoise_file
+    from .batch.file import denoise_file
+    from .batch.result import FileResult
     from .engine import Denoiser, State
     from .errors import (
         AudioFormatError,
@@ -60,7 +61,7 @@ _HOME = {
     "adenoise": "api",
     "denoise": "api",
     "stream": "api",
-    "FileResult": "batch.file",
+    "FileResult": "batch.result",
     "denoise_file": "batch.file",
     "Meter": "meters",
     "StepModel": "model",

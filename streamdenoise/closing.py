@@ -1,8 +1,10 @@
-"""What has an end: ``with`` calls `close`."""
+"""What has an end: ``with`` calls `close`, and `discard` where something failed."""
 
 from __future__ import annotations
 
 from typing import TypeVar
+
+__all__ = ["Closing", "Completing"]
 
 _T = TypeVar("_T")
 
@@ -19,3 +21,17 @@ class Closing:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class Completing(Closing):
+    """Base of what is completed by `close`, and is to leave nothing if that fails."""
+
+    def discard(self) -> None:
+        """Leave nothing behind."""
+        raise NotImplementedError
+
+    def __exit__(self, *raised: object) -> None:
+        if raised[0] is None:
+            self.close()
+        else:
+            self.discard()

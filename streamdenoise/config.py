@@ -31,6 +31,7 @@ from typing import Any, Final
 from .badtoml import what_is_wrong
 from .errors import EXIT_USAGE, StreamDenoiseError
 from .names import shown
+from .userfolder import user_folder
 
 __all__ = [
     "FILE_NAME",
@@ -40,9 +41,7 @@ __all__ = [
     "Found",
     "Known",
     "config_path",
-    "home_folder",
     "load_config",
-    "user_folder",
     "why_none",
 ]
 
@@ -69,27 +68,6 @@ class Found:
 
     value: Any
     section: str
-
-
-def home_folder() -> Path | None:
-    """Return the home folder; None for a user without one, as in many containers."""
-    try:
-        return Path.home()
-    except RuntimeError:
-        return None
-
-
-def user_folder() -> Path | None:
-    """Return the folder of this program for the user's settings; None without home."""
-    if sys.platform == "win32":
-        named, parts = os.environ.get("APPDATA"), ("AppData", "Roaming")
-    elif sys.platform == "darwin":
-        named, parts = None, ("Library", "Application Support")
-    else:
-        named, parts = os.environ.get("XDG_CONFIG_HOME"), (".config",)
-    home = None if named else home_folder()
-    base = Path(named) if named else home and home.joinpath(*parts)
-    return base and base / "streamdenoise"
 
 
 def config_path() -> Path | None:

@@ -16,10 +16,12 @@ import numpy as np
 from .audio.file import AudioReader, AudioWriter, OutputFormat
 from .audio.levels import si_sdr
 from .audio.target import check_target, write_whole
-from .batch.file import FileResult, denoise_file, plan_targets
+from .batch.file import denoise_file, plan_targets
+from .batch.result import FileResult
 from .errors import OutputError
 from .names import shown
-from .show.picture import before_after, png
+from .show.picture import before_after
+from .show.png import png
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -14,12 +14,9 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 import numpy as np
 
-from .audio.file import check_stream
-from .audio.pcm import SAMPLE_FORMATS, SampleFormat
-from .audio.riff import read_header, stream_header
 from .audio.wavscan import begins_chunk
-from .errors import AudioFormatError
 from .pipeends import ByteReader, position, write
+from .pipeform import PipeForm, identify
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -55,24 +52,6 @@ class PipeResult:
     channels: int
     sample_format: str
     wav: bool
-
-
-@dataclass(frozen=True)
-class _Stream:
-    sample_rate: int
-    channels: int
-    sample_format: SampleFormat
-    data_bytes: int | None
-    wav: bool
-
-    @property
-    def align(self) -> int:
-        return self.channels * self.sample_format.size
-
-    def header(self, data_bytes: int | None) -> bytes:
-        return stream_header(
-            self.sample_rate, self.channels, self.sample_format, data_bytes
-        )
 
 
 def run_pipe(
@@ -130,7 +109,7 @@ def run_pipe(
     if model is None or isinstance(model, str):
         model = load_model(model)
     reader = ByteReader(source, stopped)
-    stream = _identify(reader, sample_rate, channels, sample_format, warn)
+    stream = identify(reader, sample_rate, channels, sample_format, warn)
     hop = model.card.stft(stream.sample_rate).hop
     engine = Denoiser(
         model,
@@ -157,7 +136,7 @@ def run_pipe(
 
 def _complete(
     sink: BinaryIO,
-    stream: _Stream,
+    stream: PipeForm,
     frames: int,
     start: int | None,
     warn: Callable[[str], None],
@@ -182,70 +161,12 @@ def _complete(
     )
 
 
-def _identify(
-    reader: ByteReader,
-    sample_rate: int | None,
-    channels: int | None,
-    sample_format: str | None,
-    warn: Callable[[str], None],
-) -> _Stream:
-    """Find out what is coming, from a WAV header or from what the person said."""
-    head = reader.peek(4)
-    if not head:
-        raise AudioFormatError(
-            "nothing arrived on standard input; send audio to it, such as: "
-            "arecord -f S16_LE -r 16000 | streamdenoise pipe | aplay"
-        )
-    said = (sample_rate, channels, sample_format)
-    if head not in (b"RIFF", b"RF64"):
-        # More is waited for only where it may tell: samples are to pass at once.
-        longer = reader.peek(8) if head[:3] == bytes(3) else head
-        if said == (None, None, None) and _is_coded(longer):
-            raise AudioFormatError(
-                "what arrives on standard input is a file, but no plain samples and no "
-                "WAV; decode it first, such as with: ffmpeg -i IN -f wav "
-                "-c:a pcm_s16le - | streamdenoise pipe; or give its name to: "
-                "streamdenoise file"
-            )
-        raw = SAMPLE_FORMATS[sample_format or "s16le"]
-        stream = _Stream(sample_rate or 16000, channels or 1, raw, None, False)
-        check_stream(stream.sample_rate, stream.channels, "the stream")
-        return stream
-    header = read_header(reader)
-    check_stream(header.sample_rate, header.channels, "the WAV stream")
-    if header.sample_format is None:
-        raise AudioFormatError(
-            f"the WAV stream is coded (format {header.code:#06x}, {header.bits} bits); "
-            "a pipe takes plain samples, so decode it first, such as with: "
-            "ffmpeg -i IN -f wav -c:a pcm_s16le - | streamdenoise pipe"
-        )
-    found = (header.sample_rate, header.channels, header.sample_format.name)
-    if any(s is not None and s != f for s, f in zip(said, found, strict=True)):
-        warn(
-            f"the stream has a WAV header with {found[0]} Hz, {found[1]} channels and "
-            f"{found[2]}; it wins over the options"
-        )
-    return _Stream(
-        header.sample_rate,
-        header.channels,
-        header.sample_format,
-        header.data_bytes,
-        True,
-    )
-
-
-def _is_coded(head: bytes) -> bool:
-    """Tell whether bytes begin a well-known file that is not plain samples."""
-    marks = (b"fLaC", b"OggS", b"ID3", b"FORM", b"caff", b".snd", b"\x1aE\xdf\xa3")
-    return head.startswith(marks) or head[4:8] == b"ftyp"
-
-
 class _Flow:
     """The way of the samples: bytes, hops, engine, bytes."""
 
     def __init__(
         self,
-        stream: _Stream,
+        stream: PipeForm,
         engine: Denoiser,
         hop: int,
         sink: BinaryIO,

@@ -16,9 +16,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from .config import VARIABLE, config_path, home_folder
+from .config import VARIABLE, config_path
 from .errors import EXIT_ENVIRONMENT, EXIT_USAGE, StreamDenoiseError
 from .names import shown
+from .userfolder import home_folder
 
 __all__ = [
     "READ_ONLY",

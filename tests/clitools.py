@@ -15,10 +15,25 @@ import soundfile as sf
 from click.testing import CliRunner, Result
 
 from streamdenoise import StreamDenoiseError
+from streamdenoise.audio.file import (
+    OutputFormat,
+    open_reader,
+    open_writer,
+    output_format,
+)
 from streamdenoise.cli import cli
 from streamdenoise.model import find_model
 
-__all__ = ["ROOT", "model_arg", "noise", "process", "run", "wav_bytes", "write_noise"]
+__all__ = [
+    "ROOT",
+    "copy_sound",
+    "model_arg",
+    "noise",
+    "process",
+    "run",
+    "wav_bytes",
+    "write_noise",
+]
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -60,6 +75,16 @@ def write_noise(path: Path, n: int = 4000, rate: int = 16000, **how: Any) -> Pat
     channels = how.pop("channels", 1)
     sf.write(path, noise(n, channels), rate, **how)
     return path
+
+
+def copy_sound(source: Path, target: Path) -> tuple[OutputFormat, list[str]]:
+    """Copy sound as `file` does; return what was written, and what is to be said."""
+    with open_reader(source) as reader:
+        output = output_format(reader.info, target, explicit=True)
+        with open_writer(output, reader) as writer:
+            for block in reader:
+                writer.write(block)
+    return output, writer.notes
 
 
 def wav_bytes(

@@ -75,7 +75,7 @@ def make_media(
     options: dict[str, str] | None = None,
 ) -> Path:
     """Write a container; each track is `sound` of `n` samples, seeded by its number."""
-    from streamdenoise.audio.avcodecs import to_frame
+    from streamdenoise.audio.avframes import to_frame
 
     with av.open(str(path), "w", format=muxer, options=options or {}) as out:
         out.metadata.update(tags or {})

@@ -205,6 +205,17 @@ def wait_for(condition: Callable[[], bool], seconds: float = 40.0) -> bool:
     return False
 
 
+def hear_until(process: subprocess.Popen[str], words: str) -> str:
+    """Read what a program says until the words have come; return all of it."""
+    assert process.stderr is not None
+    said = ""
+    while words not in said:
+        line = process.stderr.readline()
+        assert line, f"it did not start: {said}"
+        said += line
+    return said
+
+
 def list_anew() -> None:
     """Let PortAudio look for devices again: it does so once, perhaps without server."""
     sounddevice = pytest.importorskip("sounddevice", exc_type=ImportError)

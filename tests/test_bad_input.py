@@ -102,7 +102,7 @@ def test_truncated_header(tmp_path, model_arg, cut):
 
 def test_damaged_container(tmp_path, model_arg):
     """An m4a of nothing is refused; without PyAV, with what to install or to type."""
-    from streamdenoise.audio.avcodecs import has_av
+    from streamdenoise.audio.avmodule import has_av
 
     path = tmp_path / "a.m4a"
     path.write_bytes(b"\0\0\0\x20ftypM4A " + bytes(999))

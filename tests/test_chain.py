@@ -16,7 +16,8 @@ from streamdenoise.batch import chain
 from streamdenoise.batch.chain import cut_chained, do_chained
 from streamdenoise.batch.cleaning import Cleaner
 from streamdenoise.batch.file import denoise_file
-from streamdenoise.batch.pieces import Joined, PieceError, plan_pieces
+from streamdenoise.batch.joined import Joined
+from streamdenoise.batch.pieces import PieceError, plan_pieces
 from streamdenoise.errors import ModelError
 from streamdenoise.stateio import pack, unpack
 from tests.clitools import noise, write_noise

@@ -13,8 +13,10 @@ from streamdenoise import (
     DeviceError,
     RuntimeMissingError,
     __version__,
+    unmeant,
 )
-from streamdenoise.cli import COMMANDS, LazyGroup, cli, common
+from streamdenoise.cli import COMMANDS, LazyGroup, cli, guard, printing
+from streamdenoise.cli.progress import Progress
 from tests.clitools import process, run
 
 
@@ -28,7 +30,8 @@ def test_help_imports_nothing_heavy():
     )
     out, err = process("--help", code=code).communicate(timeout=60)
     assert b"Commands:" in out
-    assert err.decode().strip() == "['streamdenoise.cli.common']"
+    light = ["streamdenoise.cli.guard", "streamdenoise.cli.printing"]
+    assert err.decode().strip() == str(light)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -79,7 +82,7 @@ def test_file_in_place_of_a_command(tmp_path):
 )
 def test_every_failure_is_one_sentence_and_a_code(error, code, says, monkeypatch):
     """No exception reaches a person as a traceback."""
-    monkeypatch.setattr(common, "quiet_exit", lambda: None)
+    monkeypatch.setattr(guard, "quiet_exit", lambda: None)
 
     @click.group(cls=LazyGroup, invoke_without_command=True)
     def fails() -> None:
@@ -93,23 +96,23 @@ def test_every_failure_is_one_sentence_and_a_code(error, code, says, monkeypatch
 
 def test_bug_can_be_seen_in_full(monkeypatch):
     """The variable that the sentence names gives the traceback to report."""
-    monkeypatch.setenv(common.TRACEBACK, "1")
+    monkeypatch.setenv(unmeant.TRACEBACK, "1")
     with pytest.raises(ZeroDivisionError):
-        common.guarded(lambda: 1 / 0)
+        guard.guarded(lambda: 1 / 0)
 
 
 def test_terminal_of_another_encoding(monkeypatch):
     """What it lacks is escaped; it does not end the program."""
     raw = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
-    common.write("Grüße \udcff")
+    printing.write("Grüße \udcff")
     sys.stdout.flush()
     assert raw.getvalue() == b"Gr\\xfc\\xdfe \\udcff\n"
 
 
 def test_json_has_no_infinity(capsys):
     """JSON knows no inf; readers in other languages would fail on it."""
-    common.print_json({"a": [float("inf"), 1.5]})
+    printing.print_json({"a": [float("inf"), 1.5]})
     assert '"a": [\n    null,\n    1.5' in capsys.readouterr().out
 
 
@@ -123,7 +126,7 @@ def test_progress_draws_on_a_terminal_and_cleans_up(monkeypatch):
     for kind, drawn in ((Terminal, True), (io.StringIO, False)):
         stream = kind()
         monkeypatch.setattr(sys, "stderr", stream)
-        with common.Progress("talk.wav") as progress:
+        with Progress("talk.wav") as progress:
             for i in range(5):
                 progress(i, 4)
         text = stream.getvalue()

@@ -16,7 +16,8 @@ import streamdenoise.live.devices as devices_module
 import streamdenoise.live.session as session_module
 from streamdenoise import RuntimeMissingError
 from streamdenoise.cli import cli
-from streamdenoise.cli.live import session_name, summary_lines
+from streamdenoise.cli.live import session_name
+from streamdenoise.cli.liveview import summary_lines
 from streamdenoise.control.client import NAME
 from streamdenoise.live.stream import XRUN_KINDS
 from tests.fakes import IdentityModel

@@ -7,10 +7,10 @@ import time
 import pytest
 
 from streamdenoise.batch import clustercheck
-from streamdenoise.batch.cluster import _Flight, _timed
+from streamdenoise.batch.flight import Flight, timed
 from streamdenoise.batch.pieces import Piece
 from streamdenoise.batch.plan import Job
-from streamdenoise.batch.task import Outcome, Work
+from streamdenoise.batch.work import Outcome, Work
 from streamdenoise.errors import RuntimeMissingError
 from tests.clitools import model_arg, process, write_noise
 
@@ -73,9 +73,11 @@ def test_time_of_pieces_counts():
     result = {"seconds": 100.0, "elapsed": 0.1, "times_real_time": 1000.0}
     done = Outcome(job, "done", result)
     work = Work(0, job, "", False)
-    flight = _Flight(work, work, begun=time.monotonic() - 50)
-    assert _timed(done, flight) == done
+    flight = Flight(work, work, begun=time.monotonic() - 50)
+    assert timed(done, flight) == done
     flight.pieces = [Piece(0, 0, 0, None, None)]
-    timed = _timed(done, flight).result
-    assert 50 <= timed["elapsed"] < 60
-    assert timed["times_real_time"] == pytest.approx(100 / timed["elapsed"], abs=0.01)
+    figures = timed(done, flight).result
+    assert 50 <= figures["elapsed"] < 60
+    assert figures["times_real_time"] == pytest.approx(
+        100 / figures["elapsed"], abs=0.01
+    )

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from streamdenoise import StreamDenoiseError
-from streamdenoise.audio.avcodecs import MUXERS
-from streamdenoise.batch.collect import VIDEO, collect, names_from
+from streamdenoise.audio.avencoders import MUXERS
+from streamdenoise.batch.collect import collect
+from streamdenoise.batch.kinds import VIDEO
+from streamdenoise.batch.listed import names_from
 from streamdenoise.batch.plan import Found, PlanError, make_jobs
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX names and links")
@@ -34,7 +36,7 @@ def test_files_of_cameras_are_found_in_folders():
 @pytest.mark.parametrize("there", [True, False])
 def test_typescript_is_no_transport_stream(tmp_path, monkeypatch, there):
     """Of two things that are called .ts one has sound; without PyAV that is said."""
-    monkeypatch.setattr("streamdenoise.batch.collect.find_spec", lambda name: there)
+    monkeypatch.setattr("streamdenoise.batch.kinds.find_spec", lambda name: there)
     packet = b"\x47" + bytes(187)
     for name, content in (("a.ts", 9 * packet), ("b.ts", b"let x = 1;\n" * 99)):
         (tmp_path / name).write_bytes(content)

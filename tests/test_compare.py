@@ -13,7 +13,8 @@ import pytest
 import soundfile as sf
 
 from streamdenoise.audio.levels import si_sdr
-from streamdenoise.show.compare import compare, find_lag
+from streamdenoise.show.compare import compare
+from streamdenoise.show.likeness import find_lag
 from tests.clitools import model_arg, noise, run, write_noise
 
 __all__ = ["model_arg"]

@@ -18,13 +18,8 @@ import streamdenoise.cli.configured as configured
 from streamdenoise.cli import cli
 from streamdenoise.cli.config import template
 from streamdenoise.cli.configured import CONFIGURABLE, all_flags
-from streamdenoise.config import (
-    Config,
-    ConfigError,
-    config_path,
-    user_folder,
-    why_none,
-)
+from streamdenoise.config import Config, ConfigError, config_path, why_none
+from streamdenoise.userfolder import user_folder
 from tests.clitools import write_noise
 
 FILE = """

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.signal import fftconvolve
 
 from streamdenoise import denoise, load_model
-from tests.pulse import PulseServer, pulse
+from tests.pulse import PulseServer, hear_until, pulse
 
 __all__ = ["pulse"]
 
@@ -44,12 +44,7 @@ class Live:
             stderr=subprocess.PIPE,
             text=True,
         )
-        assert self.process.stderr is not None
-        self.said = ""
-        while "Ctrl-C ends" not in self.said:
-            line = self.process.stderr.readline()
-            assert line, f"live did not start: {self.said}"
-            self.said += line
+        self.said = hear_until(self.process, "Ctrl-C ends")
 
     def end(self, how: signal.Signals = signal.SIGINT) -> tuple[int, str]:
         self.process.send_signal(how)

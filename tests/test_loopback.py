@@ -12,14 +12,8 @@ from scipy.signal import resample_poly
 import streamdenoise.live.session as session_module
 from streamdenoise import Denoiser, DeviceError
 from streamdenoise.doctor.chirp import chirp, find_delay
-from streamdenoise.doctor.loopback import (
-    TOLERANCE,
-    LoopResult,
-    NotHeardError,
-    Probe,
-    Trip,
-    measure_loop,
-)
+from streamdenoise.doctor.loopback import NotHeardError, Probe, measure_loop
+from streamdenoise.doctor.trip import TOLERANCE, LoopResult, Trip
 from streamdenoise.live.session import LiveOptions
 from streamdenoise.live.supervise import Supervisor
 from tests.fakes import IdentityModel

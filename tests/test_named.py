@@ -20,7 +20,7 @@ from streamdenoise.live.session import LiveOptions, LiveSession
 from streamdenoise.virtual import soundserver
 from streamdenoise.virtual.found import find_all
 from streamdenoise.virtual.named import Chosen
-from tests.pulse import PulseServer, list_anew, pactl, pulse, wait_for
+from tests.pulse import PulseServer, hear_until, list_anew, pactl, pulse, wait_for
 
 __all__ = ["pulse"]
 
@@ -104,12 +104,7 @@ class Live:
             stderr=subprocess.PIPE,
             text=True,
         )
-        assert self.process.stderr is not None
-        self.said = ""
-        while "Ctrl-C ends" not in self.said:
-            line = self.process.stderr.readline()
-            assert line, f"live did not start: {self.said}"
-            self.said += line
+        self.said = hear_until(self.process, "Ctrl-C ends")
 
     def reaches(self, source: str, sink: str) -> bool:
         """Wait until its streams are where they belong."""

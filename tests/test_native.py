@@ -527,6 +527,24 @@ def test_times_are_counted_in_samples() -> None:
     assert moments.when(0) == 0.0  # samples may have been lost
 
 
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_answers_within_a_cycle_are_too_early(sign: float) -> None:
+    """Of a server that works in cycles the longest of the last delays holds."""
+    delays = iter([0.5, 0.027, 0.030, *5 * [0.026], 0.028, 0.027])
+
+    def latency(_stream: int, micro: Any, _negative: Any) -> int:
+        micro._obj.value = round(1e6 * next(delays))
+        return 0
+
+    library = SimpleNamespace(pa_stream_get_latency=latency)
+    moments = Moments(library, RATE, sign, 0.02, cycles=True)
+    moments.moved = 1
+    for _ in range(10):
+        moments.told(0)
+    wait = sign * (moments.when(1) - time.perf_counter())
+    assert wait == pytest.approx(0.030, abs=0.001)
+
+
 def test_long_pieces_are_no_pause() -> None:
     """With a buffer of a second, half a second without a call is usual."""
     library = SimpleNamespace(pa_stream_get_latency=lambda *_: 0)

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from streamdenoise.audio.file import open_reader, open_writer, output_format
+from streamdenoise.audio.file import open_reader
 from streamdenoise.audio.order import in_file_order, ogg_layout
 from streamdenoise.audio.wavchunks import set_channel_mask
 from streamdenoise.audio.wavscan import scan_wav
+from tests.clitools import copy_sound
 
 RATE = 48000
 SLOT = RATE // 4
@@ -50,12 +51,7 @@ def write_ogg(path: Path, channels: int, subtype: str) -> Path:
 
 
 def copy(source: Path, target: Path) -> Path:
-    with open_reader(source) as reader:
-        output = output_format(reader.info, target, explicit=True)
-        with open_writer(output, reader) as writer:
-            for block in reader:
-                writer.write(block)
-    return output.path
+    return copy_sound(source, target)[0].path
 
 
 @pytest.mark.parametrize("channels", SPEAKERS)

@@ -151,7 +151,7 @@ def test_without_standard_error_nothing_is_said(
 @pytest.mark.skipif(os.name != "posix", reason="shells that close a descriptor")
 def test_talk_is_not_printed_as_a_result() -> None:
     """With standard error closed, standard output has results only."""
-    code = "from streamdenoise.cli.common import say, write; say('talk'); write('it')"
+    code = "from streamdenoise.cli.printing import say, write; say('talk'); write('it')"
     for closed, printed in (("2>&-", b"it\n"), (">&-", b""), ("2>&- >&-", b"")):
         line = ["sh", "-c", f'exec "$0" -c "{code}" {closed}', sys.executable]
         done = subprocess.run(line, stdout=subprocess.PIPE, check=True)
@@ -162,7 +162,7 @@ def test_talk_is_not_printed_as_a_result() -> None:
 def test_what_libraries_print_does_not_go_into_a_file(tmp_path: Path) -> None:
     """A file that is opened does not get the number of a closed standard error."""
     code = (
-        "import os, sys; from streamdenoise.cli.common import keep_descriptors; "
+        "import os, sys; from streamdenoise.cli.printing import keep_descriptors; "
         "keep_descriptors(); f = open(sys.argv[1], 'wb'); os.write(2, b'ALSA'); "
         "assert f.fileno() > 2"
     )

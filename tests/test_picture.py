@@ -8,14 +8,8 @@ import zlib
 import numpy as np
 import pytest
 
-from streamdenoise.show.picture import (
-    before_after,
-    draw,
-    png,
-    spectrogram,
-    strip,
-    write_png,
-)
+from streamdenoise.show.picture import before_after, draw, spectrogram, strip
+from streamdenoise.show.png import png, write_png
 
 
 def test_tone_is_drawn_where_it_is():

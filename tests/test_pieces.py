@@ -15,8 +15,8 @@ from streamdenoise.audio.file import AudioInfo
 from streamdenoise.audio.levels import si_sdr
 from streamdenoise.batch.cleaning import Cleaner, regroup
 from streamdenoise.batch.file import denoise_file
+from streamdenoise.batch.joined import Joined
 from streamdenoise.batch.pieces import (
-    Joined,
     Piece,
     PieceError,
     cut_apart,

@@ -20,10 +20,11 @@ import soundfile as sf
 
 from streamdenoise import OutputError, StreamDenoiseError
 from streamdenoise.batch.plan import Job
-from streamdenoise.batch.remote import Remote, clean_workplaces, workplace
+from streamdenoise.batch.remote import Remote
 from streamdenoise.batch.staging import Staging
-from streamdenoise.batch.task import Work
 from streamdenoise.batch.urls import is_remote, relative_place, url_join, url_name
+from streamdenoise.batch.work import Work
+from streamdenoise.batch.workplace import clean_workplaces, workplace
 from tests.clitools import model_arg, run, write_noise
 
 __all__ = ["model_arg"]

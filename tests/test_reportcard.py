@@ -17,7 +17,8 @@ from streamdenoise.eval.behaviour import (
     pause_reduction,
 )
 from streamdenoise.eval.pairs import load_pairs
-from streamdenoise.eval.reportcard import System, bootstrap, evaluate, references
+from streamdenoise.eval.reportcard import bootstrap, evaluate
+from streamdenoise.eval.systems import System, references
 
 soundfile = pytest.importorskip("soundfile")
 pytest.importorskip("pesq", reason="the package pesq is not installed (extra 'eval')")

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from streamdenoise.audio.file import open_reader, open_writer, output_format
-from tests.clitools import write_noise
+from tests.clitools import copy_sound, write_noise
 
 mutagen = pytest.importorskip(
     "mutagen", reason='all tags need mutagen: pip install "streamdenoise[tags]"'
@@ -34,12 +33,7 @@ def make(tmp_path: Path, ext: str, n: int = 20_000) -> Path:
 
 
 def copy(source: Path, target: Path) -> list[str]:
-    with open_reader(source) as reader:
-        output = output_format(reader.info, target, explicit=True)
-        with open_writer(output, reader) as writer:
-            for block in reader:
-                writer.write(block)
-    return writer.notes
+    return copy_sound(source, target)[1]
 
 
 @pytest.mark.parametrize("old", ["flac", "ogg", "opus"])

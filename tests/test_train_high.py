@@ -16,7 +16,15 @@ from streamdenoise import load_model
 from streamdenoise.errors import AudioFormatError, ModelError
 from streamdenoise.head import HIGH_BANDS, POWERS
 from streamdenoise.modelcheck import check_model
-from streamdenoise.train import export, fullband, highfit, highnet, nets
+from streamdenoise.train import (
+    export,
+    fullband,
+    highfit,
+    highheard,
+    highjudge,
+    highnet,
+    nets,
+)
 from streamdenoise.train.fullmix import FullMixer
 from streamdenoise.train.parity import gate_head, measure_head_parity
 
@@ -70,9 +78,9 @@ def pack(clones: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def heard(pack: Path) -> highfit.Heard:
+def heard(pack: Path) -> highheard.Heard:
     """Return what the small model makes of a few mixtures."""
-    return highfit.hear(pack, ("pi",), range(6))
+    return highheard.hear(pack, ("pi",), range(6))
 
 
 def test_the_index_says_what_is_noise(clones: Path, pack: Path) -> None:
@@ -115,20 +123,20 @@ def test_mixtures_repeat_and_keep_the_splits_apart(pack: Path) -> None:
         FullMixer(pack / "nowhere")
 
 
-def test_a_head_learns_what_the_rule_cannot(heard: highfit.Heard) -> None:
+def test_a_head_learns_what_the_rule_cannot(heard: highheard.Heard) -> None:
     """After some updates on a few mixtures it is nearer to clean than doing nothing."""
-    nothing = highfit.judge(heard, np.ones_like(heard.clean))
+    nothing = highjudge.judge(heard, np.ones_like(heard.clean))
     net = highfit.fit(
         heard, heard, 8, updates=80, batch=8, rate=1e-2, say=lambda _: None
     )
-    head = highfit.judge(heard, highfit.gains_of(net, heard))
-    ideal = highfit.ideal_gains(heard)
+    head = highjudge.judge(heard, highjudge.gains_of(net, heard))
+    ideal = highjudge.ideal_gains(heard)
     assert head.loss < 0.8 * nothing.loss
-    assert highfit.judge(heard, ideal).loss < head.loss
+    assert highjudge.judge(heard, ideal).loss < head.loss
     assert nothing.hiss_db == pytest.approx(0.0, abs=1e-3)
 
 
-def test_bands_that_a_recording_lacks_do_not_count(heard: highfit.Heard) -> None:
+def test_bands_that_a_recording_lacks_do_not_count(heard: highheard.Heard) -> None:
     """Where nobody knows the clean sound, no gain is wrong."""
     dull = dataclasses.replace(heard, reach=np.full(len(heard.reach), 12_000.0))
     wanted = highfit.targets(dull)
@@ -140,7 +148,7 @@ def test_bands_that_a_recording_lacks_do_not_count(heard: highfit.Heard) -> None
     )
 
 
-def test_level_does_not_matter(heard: highfit.Heard) -> None:
+def test_level_does_not_matter(heard: highheard.Heard) -> None:
     """Once a stream has run for a while, 20 dB more change no gain."""
     net = highnet.build(8)
     quiet, loud = (
@@ -193,12 +201,12 @@ def test_weights_are_kept_in_one_file(tmp_path: Path) -> None:
 
 
 def test_what_was_heard_is_kept_and_joined(
-    heard: highfit.Heard, tmp_path: Path
+    heard: highheard.Heard, tmp_path: Path
 ) -> None:
     """Two files of mixtures are one set."""
     heard.save(tmp_path / "a.npz")
-    both = highfit.Heard.load(tmp_path / "a.npz", tmp_path / "a.npz")
+    both = highheard.Heard.load(tmp_path / "a.npz", tmp_path / "a.npz")
     assert len(both.powers) == 2 * len(heard.powers)
     np.testing.assert_array_equal(both.rule[: len(heard.rule)], heard.rule)
     with pytest.raises(AudioFormatError, match="train-high-band hear"):
-        highfit.Heard.load(tmp_path / "b.npz")
+        highheard.Heard.load(tmp_path / "b.npz")

@@ -13,6 +13,7 @@ import keras  # isort: skip
 
 from streamdenoise.errors import ModelError
 from streamdenoise.train import nets
+from streamdenoise.train.growing import grow
 from streamdenoise.train.layers import CELLS, LOOP_LIMIT, Dense, Recurrent
 from streamdenoise.train.running import running_mean
 
@@ -182,17 +183,17 @@ def test_a_grown_net_begins_as_the_small_one(kind: str, cell: str) -> None:
     small.set_weights(
         [w + 0.1 * rng.standard_normal(w.shape) for w in small.get_weights()]
     )
-    grown = nets.grow(small, nets.NetConfig(kind, cell, 17, 2, 4, 20))
+    grown = grow(small, nets.NetConfig(kind, cell, 17, 2, 4, 20))
     x = spectra(20)
     np.testing.assert_allclose(np.asarray(grown(x)), np.asarray(small(x)), atol=1e-5)
     with pytest.raises(ModelError, match="shrink"):
-        nets.grow(grown, small.config)
+        grow(grown, small.config)
 
 
 def test_a_gain_net_grows_into_a_filter_net() -> None:
     """At the usual level a filter net grown from a gain net begins as that net."""
     small = nets.build(nets.NetConfig("gain", "gru", 12, 2))
-    grown = nets.grow(small, nets.NetConfig("filter", "gru", 12, 2))
+    grown = grow(small, nets.NetConfig("filter", "gru", 12, 2))
     x = np.full((1, 9, 257, 2), 0.6 ** (1 / 0.3) / np.sqrt(2.0), np.float32)
     np.testing.assert_allclose(np.asarray(grown(x)), np.asarray(small(x)), rtol=1e-4)
 
@@ -218,11 +219,11 @@ def test_a_filter_grows_over_more_bins_and_frames() -> None:
     small.set_weights(
         [w + 0.1 * rng.standard_normal(w.shape) for w in small.get_weights()]
     )
-    grown = nets.grow(small, nets.NetConfig("filter", "gru", 12, 2, 5, 33))
+    grown = grow(small, nets.NetConfig("filter", "gru", 12, 2, 5, 33))
     x = spectra(20)
     np.testing.assert_allclose(np.asarray(grown(x)), np.asarray(small(x)), atol=1e-5)
     with pytest.raises(ModelError, match="shrink"):
-        nets.grow(grown, small.config)
+        grow(grown, small.config)
 
 
 def test_silence_stays_silence_and_finite() -> None:

@@ -32,6 +32,7 @@ from streamdenoise.virtual.parts import make, slug_of
 from streamdenoise.virtual.recipes import PLATFORMS, recipe
 from tests.pulse import (
     PulseServer,
+    hear_until,
     hide_libpulse,
     list_anew,
     need_pulse,
@@ -102,12 +103,7 @@ def start_live(
         stderr=subprocess.PIPE,
         text=True,
     )
-    assert process.stderr is not None
-    said = ""
-    while "choose the microphone 'Denoised microphone'" not in said:
-        line = process.stderr.readline()
-        assert line, f"live did not start: {said}"
-        said += line
+    hear_until(process, "choose the microphone 'Denoised microphone'")
     time.sleep(0.3)
     return process
 

@@ -25,7 +25,7 @@ from streamdenoise.audio.file import (
 from streamdenoise.audio.target import SourceLost, failure
 from streamdenoise.audio.wavchunks import chunks_of, copy_chunks
 from streamdenoise.audio.wavscan import scan_wav
-from tests.clitools import wav_bytes, write_noise
+from tests.clitools import copy_sound, wav_bytes, write_noise
 
 
 def chunk(name: bytes, data: bytes) -> bytes:
@@ -50,12 +50,8 @@ def tagged(path: Path, **how) -> Path:
 
 
 def copy(source: Path, target: Path) -> list[str]:
-    with open_reader(source) as reader:
-        output = output_format(reader.info, target, explicit=True)
-        with open_writer(output, reader) as writer:
-            for block in reader:
-                writer.write(block)
-    return [*writer.notes, *([output.note] if output.note else [])]
+    output, notes = copy_sound(source, target)
+    return [*notes, *([output.note] if output.note else [])]
 
 
 def aiff_with_marker(path: Path) -> Path:

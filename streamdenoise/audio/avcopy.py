@@ -10,8 +10,9 @@ from typing import Any, Final
 
 from ..errors import OutputError
 from ..names import shown
-from .avcodecs import av_module
-from .avread import AvReader, open_container
+from .avmodule import av_module
+from .avopen import open_container
+from .avread import AvReader
 from .formats import OutputFormat
 
 __all__ = ["MP4", "Copies", "dress"]

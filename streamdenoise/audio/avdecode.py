@@ -8,19 +8,20 @@ that a sample lies at its time wherever it is.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from ..errors import AudioFormatError
 from ..names import shown
-from .avcodecs import av_module, from_frame, is_lossless
+from .avcoding import TrackCoding, as_subtype, bits_of
+from .avframes import from_frame
 from .avlayout import mask_of
 from .avlength import NEAR_SECONDS, avi_ends_early, declared, ends_early
+from .avmodule import av_module
+from .avopen import open_container
 from .info import (
     BLOCK_FRAMES,
     AudioInfo,
@@ -32,72 +33,12 @@ from .info import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["AvTrack", "TrackCoding", "open_container"]
-
-_DEMUXERS: Final = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,asf,avi,flv,mpegts,mpeg,aac,ac3,eac3,amr,"
-    "amrnb,amrwb,dts,mp3,ogg,wv,tta,ape,caf,rm,aiff,wav,w64,flac,au,mxf,nut,dsf,tak,"
-    "mpc,mpc8,shn,xwma,voc,gxf,truehd,mlp"
-)
-"""What may be read: no playlists or lists of files, which name other files."""
+__all__ = ["AvTrack"]
 
 _JUMP_SECONDS: Final = 0.045
 _LONGEST_HOLE: Final = 600.0
 _ROUNDED_SECONDS: Final = 0.003
 """Matroska and others know whole milliseconds only."""
-
-
-@dataclass(frozen=True)
-class TrackCoding:
-    """How a track was coded, for who writes it again.
-
-    Attributes
-    ----------
-    index
-        Number of the stream in the container.
-    codec
-        In FFmpeg's words.
-    layout
-        Channel layout by FFmpeg's name.
-    bit_rate
-        In bit/s; 0 if unknown.
-    bits
-        Per sample, where nothing was lost in coding; else 0.
-    """
-
-    index: int
-    codec: str
-    layout: str
-    bit_rate: int
-    bits: int
-
-
-@contextlib.contextmanager
-def open_container(path: Path) -> Iterator[Any]:
-    """Open a container for reading.
-
-    Raises
-    ------
-    AudioFormatError
-        If it is none, or damaged.
-    """
-    av = av_module()
-    # From PyAV 19 on, tags that are no UTF-8 stop nothing, and there is no choice.
-    old = int(av.__version__.split(".")[0]) < 19
-    tags = {"metadata_errors": "replace"} if old else {}
-    # A Python file: names of any bytes work, and none is taken for an address.
-    with contextlib.ExitStack() as stack:
-        file: BinaryIO = stack.enter_context(path.open("rb"))
-        try:
-            container = stack.enter_context(
-                av.open(file, options={"format_whitelist": _DEMUXERS}, **tags)
-            )
-        except (av.error.FFmpegError, ValueError, OSError) as error:
-            raise AudioFormatError(
-                f"{shown(path)} cannot be read as audio or video: it is damaged, cut "
-                "short, or of a kind that FFmpeg's libraries do not know either"
-            ) from error
-        yield container
 
 
 class AvTrack:
@@ -156,14 +97,14 @@ class AvTrack:
         frames = round(seconds * context.sample_rate)
         check_length(frames, path.stat().st_size, context.sample_rate, name)
         codec = context.codec.canonical_name
-        bits = _bits(codec, context.format.name if context.format else "")
+        bits = bits_of(codec, context.format.name if context.format else "")
         self.info = AudioInfo(
             path,
             context.sample_rate,
             context.layout.nb_channels,
             frames,
             container.format.name.split(",")[0],
-            _as_subtype(codec, bits),
+            as_subtype(codec, bits),
             backend="PyAV",
             codec=codec,
             channel_mask=mask_of(context.layout),
@@ -221,7 +162,7 @@ class AvTrack:
         if self._own_length:
             return True
         late = self.start - min(round(self._zero * rate), 0)
-        return late < missing and ends_early(self.path, open_container)
+        return late < missing and ends_early(self.path)
 
     def _counted(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
         self.counter.count(block)
@@ -340,25 +281,3 @@ def _silence(count: int, channels: int) -> Iterator[NDArray[np.float32]]:
         part = zeros[:count]
         count -= len(part)
         yield part
-
-
-def _bits(codec: str, sample_format: str) -> int:
-    if not is_lossless(codec):
-        return 0
-    if "f32" in codec or "f64" in codec or sample_format.startswith(("flt", "dbl")):
-        return 32
-    for bits in (8, 16, 24, 32):
-        if codec.startswith("pcm_") and str(bits) in codec:
-            return bits
-    return 16 if sample_format.startswith("s16") else 24
-
-
-def _as_subtype(codec: str, bits: int) -> str:
-    """Return libsndfile's word for samples like those of a coding."""
-    if codec.startswith(("pcm_f32", "pcm_f64")):
-        return "FLOAT"
-    if bits:
-        return {8: "PCM_U8", 16: "PCM_16", 24: "PCM_24", 32: "PCM_32"}.get(
-            bits, "PCM_24"
-        )
-    return codec.upper()

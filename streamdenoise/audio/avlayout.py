@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from .avcodecs import av_module
+from .avmodule import av_module
 from .info import AudioInfo
 
 __all__ = [

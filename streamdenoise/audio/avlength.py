@@ -9,12 +9,11 @@ from __future__ import annotations
 import math
 import os
 import struct
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final
 
-from .avcodecs import av_module
+from .avmodule import av_module
+from .avopen import open_container
 
 __all__ = ["NEAR_SECONDS", "avi_ends_early", "declared", "ends_early"]
 
@@ -48,9 +47,7 @@ def declared(container: Any, stream: Any) -> tuple[float, bool]:
     return 0.0, False
 
 
-def ends_early(
-    path: Path, open_container: Callable[[Path], AbstractContextManager[Any]]
-) -> bool:
+def ends_early(path: Path) -> bool:
     """Tell whether no stream of a container comes near the end that it declares.
 
     Nothing is decoded, so that it takes as long as reading the file.
@@ -59,8 +56,6 @@ def ends_early(
     ----------
     path
         The container.
-    open_container
-        See `avdecode.open_container`.
     """
     av = av_module()
     first, last = math.inf, 0.0

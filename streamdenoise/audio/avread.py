@@ -11,13 +11,14 @@ import numpy as np
 from ..closing import Closing
 from ..errors import AudioFormatError
 from ..names import shown
-from .avdecode import AvTrack, open_container
+from .avdecode import AvTrack
+from .avopen import open_container
 from .info import BLOCK_FRAMES, check_readable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["AvReader", "AvTrack", "open_container"]
+__all__ = ["AvReader"]
 
 
 class AvReader(Closing):

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import numpy as np
 
-from .avcodecs import VORBIS, av_module, encoder_delay, make_encoder, to_frame
+from .avencoders import VORBIS, encoder_delay, make_encoder
+from .avframes import to_frame
+from .avmodule import av_module
 from .info import native_name, soundfile_module
 
 if TYPE_CHECKING:
@@ -41,9 +43,9 @@ class EncodedTrack:
     muxer
         Name of the container's writer.
     sample_rate, layout, bit_rate, bits
-        See `avcodecs.make_encoder`.
+        See `avencoders.make_encoder`.
     delay
-        See `avcodecs.encoder_delay`.
+        See `avencoders.encoder_delay`.
 
     Attributes
     ----------

@@ -6,18 +6,21 @@ import bisect
 import contextlib
 import math
 from fractions import Fraction
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import numpy as np
 
+from ..closing import Completing
 from ..errors import AudioFormatError, OutputError
 from ..names import shown
-from .avcodecs import av_module, choose_encoder, is_lossless
+from .avadd import TrackMaker
 from .avcopy import MP4, Copies, dress
-from .avlayout import alike, is_said, low_channels, said_layout, usual_layout
-from .avread import AvReader, AvTrack, open_container
-from .avtrack import EncodedTrack, VorbisTrack, make_track
+from .avdecode import AvTrack
+from .avmodule import av_module, reason
+from .avmux import in_order
+from .avopen import open_container
+from .avread import AvReader
+from .avtrack import EncodedTrack, VorbisTrack
 from .editlist import hide_delay
 from .formats import OutputFormat
 from .info import AudioInfo
@@ -38,7 +41,7 @@ _OF_THE_FILE: Final = (
 _LARGEST_SCALE: Final = 10_000_000
 
 
-class AvWriter:
+class AvWriter(Completing):
     """Write a container so that it appears complete or not at all.
 
     Sound is encoded as it comes, track after track, and kept in temporary files; at
@@ -96,15 +99,15 @@ class AvWriter:
         try:
             self._container = self._open(rates)
             if source is None:
-                self._add_new(info)
+                self._tracks.append(self._adding().of(info))
                 self._container.metadata.update(tags or {})
             else:
                 self._take_over(source)
         except OSError as error:
-            self._discard()
+            self.discard()
             raise self._part.failure(error) from error
         except BaseException:
-            self._discard()
+            self.discard()
             raise
 
     def _open(self, rates: list[int]) -> Any:
@@ -123,67 +126,8 @@ class AvWriter:
             self._file, "w", format=self.output.format, container_options=options
         )
 
-    def _add_new(self, info: AudioInfo) -> None:
-        bits = {"PCM_16": 16, "PCM_S8": 16, "PCM_U8": 16}.get(info.subtype, 24)
-        said = said_layout(info)
-        layout = said or usual_layout(info.channels)
-        made = self._add_track("", info.sample_rate, layout, 0, bits)
-        if not said:
-            self._say_custom(layout, made.codec)
-
-    def _say_custom(self, layout: str, codec: str) -> None:
-        """Say which channel became a low-frequency one though nothing called it so."""
-        low = low_channels(layout)
-        if low and not is_lossless(codec):
-            self.notes.append(
-                "it does not say which loudspeaker each channel is for; its sound was "
-                f"written as {layout}, in which channel {min(low) + 1} is the "
-                f"low-frequency one, of which {codec} keeps the bass only; if it is "
-                "none, name a .mka file"
-            )
-
-    def _add_track(
-        self, codec: str, sample_rate: int, layout: str, bit_rate: int, bits: int
-    ) -> EncodedTrack | VorbisTrack:
-        av = av_module()
-        choice = choose_encoder(codec, self.output.format, sample_rate)
-        if choice is None:
-            raise OutputError(
-                f"cannot write {shown(self.output.path)}: no sound of {sample_rate} Hz "
-                f"goes into a .{self.output.path.suffix.lstrip('.')} file; name a .mkv "
-                "or .wav file"
-            )
-        for name in alike(layout, choice.codec):
-            files = (self._part.another(), self._part.another())
-            try:
-                track = make_track(
-                    self._container,
-                    choice.name,
-                    self.output.format,
-                    files,
-                    sample_rate,
-                    name,
-                    bit_rate,
-                    bits,
-                )
-            except (av.error.FFmpegError, ValueError) as error:
-                why = error
-                continue
-            if not is_said(layout):
-                self._say_custom(name, track.codec)
-            elif low_channels(name) != low_channels(layout):
-                self.notes.append(
-                    f"its {layout} sound was written as {name}, which {choice.codec} "
-                    "can hold; its low-frequency channel is one like the others there"
-                )
-            self._tracks.append(track)
-            return track
-        other = ".wav" if self.output.format == "matroska" else ".mkv or .wav"
-        raise OutputError(
-            f"cannot write {shown(self.output.path)}: {choice.codec} does not take "
-            f"this sound ({layout}, {sample_rate} Hz: {_reason(why)}); name a {other} "
-            "file"
-        )
+    def _adding(self) -> TrackMaker:
+        return TrackMaker(self._container, self.output, self._part, self.notes)
 
     def _take_over(self, source: AvReader) -> None:
         """Make a stream for each one of the source, in its order."""
@@ -191,6 +135,7 @@ class AvWriter:
             {k: v for k, v in source.tags.items() if k.lower() not in _OF_THE_FILE}
         )
         ours = {track.coding.index: track for track in self._sources}
+        adding = self._adding()
         with open_container(source.path) as container:
             self._copies = copies = Copies(
                 source, container, self._container, self.output
@@ -200,14 +145,8 @@ class AvWriter:
                 if track is None:
                     copies.add(stream)
                     continue
-                coding = track.coding
-                made = self._add_track(
-                    coding.codec,
-                    track.info.sample_rate,
-                    coding.layout,
-                    coding.bit_rate,
-                    coding.bits,
-                )
+                made = adding.like(track.coding, track.info.sample_rate)
+                self._tracks.append(made)
                 dress(made.stream, stream)
             copies.chapters(container)
 
@@ -271,7 +210,7 @@ class AvWriter:
             self._part.place()
             self.notes += self._copies.notes if self._copies else []
         except BaseException:
-            self._discard()
+            self.discard()
             raise
 
     def _check(self) -> None:
@@ -294,28 +233,10 @@ class AvWriter:
             )
 
     def _mux(self) -> None:
-        rows = [track.packets() for track in self._tracks]
-        waiting = [next(row, None) for row in rows]
-
-        def put(packet: Any) -> None:
+        copied = self._copies.packets() if self._copies else ()
+        for packet in in_order([track.packets() for track in self._tracks], copied):
             self._filled.add(packet.stream.index)
             self._container.mux(packet)
-
-        def sound_until(time: float) -> None:
-            while True:
-                times = [math.inf if p is None else _time(p) for p in waiting]
-                first = min(range(len(times)), key=times.__getitem__, default=-1)
-                if first < 0 or times[first] > time or waiting[first] is None:
-                    return
-                put(waiting[first])
-                waiting[first] = next(rows[first], None)
-
-        for packet in self._copies.packets() if self._copies else ():
-            time = _time(packet)
-            if time > -math.inf:
-                sound_until(time)
-            put(packet)
-        sound_until(math.inf)
 
     def _mark_delays(self, numbers: list[int]) -> None:
         if self.output.format not in MP4 or self._file is None:
@@ -339,11 +260,12 @@ class AvWriter:
         name = shown(self.output.path)
         return OutputError(
             f"cannot write {name}: FFmpeg's writer for {self.output.format} refuses "
-            f"what is to be in it ({_reason(error)}); name a .mkv file; nothing was "
+            f"what is to be in it ({reason(error)}); name a .mkv file; nothing was "
             "left behind"
         )
 
-    def _discard(self) -> None:
+    def discard(self) -> None:
+        """Leave nothing behind."""
         for track in self._tracks:
             # One that fails, as on a full disk, leaves the others to be closed.
             with contextlib.suppress(Exception):
@@ -356,26 +278,3 @@ class AvWriter:
             if self._container is not None:
                 self._container.close()
         self._part.discard()
-
-    def __enter__(self) -> AvWriter:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self._discard()
-
-
-def _time(packet: Any) -> float:
-    stamp = packet.dts if packet.dts is not None else packet.pts
-    return -math.inf if stamp is None else float(stamp * packet.time_base)
-
-
-def _reason(error: BaseException) -> str:
-    return str(getattr(error, "strerror", None) or error).split("\n")[0]

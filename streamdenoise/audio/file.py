@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final, Union
 
 from ..errors import AudioFormatError, RuntimeMissingError
 from ..names import shown
-from .avread import AvReader, AvTrack
+from .avdecode import AvTrack
+from .avread import AvReader
 from .avwrite import AvWriter
 from .formats import OutputFormat, output_format
 from .info import BLOCK_FRAMES, AudioInfo, check_stream

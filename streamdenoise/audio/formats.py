@@ -8,7 +8,7 @@ from typing import Final
 
 from ..errors import EXIT_USAGE, OutputError
 from ..names import shown
-from .avcodecs import MUXERS, choose_encoder
+from .avencoders import MUXERS, choose_encoder
 from .info import AudioInfo, soundfile_module
 from .riff import UNKNOWN_SIZE
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import math
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from ..closing import Completing
 from .formats import OutputFormat
 from .info import BLOCK_FRAMES, AudioInfo
 from .loudness import LoudnessMeter, gain_for
@@ -29,10 +29,10 @@ class _Writes(Protocol):
 
     def close(self) -> None: ...
 
-    def __exit__(self, *what: Any) -> None: ...
+    def discard(self) -> None: ...
 
 
-class LoudnessWriter:
+class LoudnessWriter(Completing):
     """A writer that brings each track to a loudness on its way to another writer.
 
     Sound is kept in a temporary file as it comes and measured. At the end the gain is
@@ -86,8 +86,8 @@ class LoudnessWriter:
                 for info in infos
             ]
             self._part = PartFile(output.path, force=force)
-        except BaseException as error:
-            writer.__exit__(type(error), error, None)
+        except BaseException:
+            writer.discard()
             raise
         self._file = self._part.path.open("w+b")
         self._counts = [0] * len(infos)
@@ -121,10 +121,10 @@ class LoudnessWriter:
             self._writer.close()
             self.notes += self._writer.notes
         except OSError as error:
-            self._stop(error)
+            self.discard()
             raise self._part.failure(error) from error
-        except BaseException as error:
-            self._stop(error)
+        except BaseException:
+            self.discard()
             raise
         self._clean()
 
@@ -137,8 +137,9 @@ class LoudnessWriter:
             self._writer.write(block, track)
             count -= take
 
-    def _stop(self, error: BaseException) -> None:
-        self._writer.__exit__(type(error), error, None)
+    def discard(self) -> None:
+        """Leave nothing behind, of the other writer's either."""
+        self._writer.discard()
         self._clean()
 
     def _clean(self) -> None:
@@ -148,17 +149,3 @@ class LoudnessWriter:
                 self._file.close()
         finally:
             self._part.discard()
-
-    def __enter__(self) -> LoudnessWriter:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is None:
-            self.close()
-        else:
-            self._stop(error)

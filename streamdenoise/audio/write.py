@@ -6,11 +6,11 @@ import contextlib
 import os
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from ..closing import Completing
 from ..errors import OutputError
 from ..names import shown
 from .formats import TOO_LONG, OutputFormat, most_frames, output_format
@@ -34,7 +34,7 @@ _MOST_NAMES: Final = 10_000
 _SYSTEM_ERROR: Final = 2  # libsndfile's SF_ERR_SYSTEM: a read or write call failed
 
 
-class AudioWriter:
+class AudioWriter(Completing):
     """Write a sound file so that it appears complete or not at all.
 
     Use it as a context manager: leaving it normally puts the file in place, leaving
@@ -104,7 +104,7 @@ class AudioWriter:
                 with contextlib.suppress(Exception):
                     setattr(self._file, key, value)
         except BaseException:
-            self._discard()
+            self.discard()
             raise
 
     def _open(self, sample_rate: int, channels: int) -> Any:
@@ -193,7 +193,7 @@ class AudioWriter:
                 except OSError as error:
                     raise self._part.failure(error) from error
         except BaseException:
-            self._discard()
+            self.discard()
             raise
         self._place()
         self.stored = min(stored, self.written)
@@ -204,7 +204,7 @@ class AudioWriter:
             self._part.place()
         except BaseException as error:
             if not self._keep:
-                self._discard()
+                self.discard()
                 raise
             if not self._place_beside():
                 self._part.release()
@@ -247,25 +247,12 @@ class AudioWriter:
             none = ValueError("no sound came, and such a file cannot be without any")
             raise self._part.failure(None if self.written else none) from error
 
-    def _discard(self) -> None:
+    def discard(self) -> None:
+        """Leave nothing behind."""
         if self._file is not None:
             with contextlib.suppress(Exception):
                 self._file.close()
         self._part.discard()
-
-    def __enter__(self) -> AudioWriter:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self._discard()
 
 
 def _keep_header(file: Any) -> None:

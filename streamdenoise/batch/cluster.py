@@ -12,7 +12,7 @@ import queue
 import secrets
 import time
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -21,12 +21,14 @@ from ..errors import RuntimeMissingError, StreamDenoiseError
 from ..model import find_model
 from . import onworker
 from .chain import cut_chained
-from .clustercheck import check_workers, connect, unseen
+from .clustercheck import check_workers, connect
+from .ended import is_a, raise_if_general, result_of, why
+from .flight import Flight, timed
 from .jobs import Crash, Done, Step
 from .pieces import Piece, cut_apart, plan_pieces
 from .staging import Staging
-from .task import Options, Outcome, Work, failed
 from .urls import is_remote
+from .work import Options, Outcome, Work, failed
 
 if TYPE_CHECKING:
     from .jobs import Event
@@ -38,24 +40,6 @@ _NOBODY_SECONDS: Final = 60.0
 _LOOK_SECONDS: Final = 5.0
 _AHEAD: Final = 2
 _BYTES_PER_SECOND: Final = 500
-
-
-@dataclass
-class _Flight:
-    """A file that is under way."""
-
-    work: Work
-    staged: Work
-    pieces: list[Piece] = field(default_factory=list)
-    waiting: int = 0
-    futures: list[Any] = field(default_factory=list)
-    shares: dict[int, float] = field(default_factory=dict)
-    begun: float = field(default_factory=time.monotonic)
-
-    @property
-    def share(self) -> float:
-        """How far it is; joining the pieces counts as much as one of them."""
-        return min(sum(self.shares.values()) / (len(self.pieces) + 1), 1.0)
 
 
 class Cluster:
@@ -124,8 +108,8 @@ class _Run:
         self._split, self._apart = split, apart
         self._id = secrets.token_hex(8)
         self._news: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
-        self._flights: dict[int, _Flight] = {}
-        self._of: dict[str, tuple[_Flight, int]] = {}
+        self._flights: dict[int, Flight] = {}
+        self._of: dict[str, tuple[Flight, int]] = {}
         self._looked = self._alive = time.monotonic()
         self._room = 1
         self._cut = _cutter(options, apart=apart) if split else None
@@ -156,7 +140,7 @@ class _Run:
 
     def _begin(self, work: Work) -> Iterator[Event[Work, Outcome]]:
         try:
-            flight = _Flight(work, self._staging.staged(work))
+            flight = Flight(work, self._staging.staged(work))
         except StreamDenoiseError as error:
             yield Done(work, failed(work.job, str(error), error.exit_code))
             return
@@ -171,7 +155,7 @@ class _Run:
         for number in range(len(flight.pieces)):
             self._submit_piece(flight, number, None)
 
-    def _submit_piece(self, flight: _Flight, number: int, before: bytes | None) -> None:
+    def _submit_piece(self, flight: Flight, number: int, before: bytes | None) -> None:
         piece = flight.pieces[number]
         self._submit(flight, number, onworker.work_piece, number, piece, before)
 
@@ -186,7 +170,7 @@ class _Run:
                 return plan_pieces(path, self._split, self._cut)
         return []
 
-    def _submit(self, flight: _Flight, part: int, what: Any, *args: Any) -> None:
+    def _submit(self, flight: Flight, part: int, what: Any, *args: Any) -> None:
         key = f"streamdenoise-{self._id}-{flight.work.number}-{secrets.token_hex(4)}"
         future = self._client.submit(
             what,
@@ -230,21 +214,21 @@ class _Run:
             yield Step(flight.work, flight.share)
 
     def _finished(
-        self, flight: _Flight, part: int, future: Any
+        self, flight: Flight, part: int, future: Any
     ) -> Iterator[Event[Work, Outcome]]:
-        result, error = _result_of(future)
+        result, error = result_of(future)
         if result is None:
-            if _is(error, "PieceError"):
+            if is_a(error, "PieceError"):
                 self._do_whole(flight)
                 return
-            self._raise_if_general(error)
+            raise_if_general(error)
             self._land(flight)
-            yield Crash(flight.work, _why(error))
+            yield Crash(flight.work, why(error))
             return
         if isinstance(result, Outcome):
             self._land(flight)
             outcome = self._staging.settle(flight.work, flight.staged, result)
-            yield Done(flight.work, _timed(outcome, flight))
+            yield Done(flight.work, timed(outcome, flight))
             return
         if result.why:
             self._do_whole(flight)
@@ -258,35 +242,23 @@ class _Run:
         elif not self._apart:
             self._submit_piece(flight, part + 1, result.handed)
 
-    def _do_whole(self, flight: _Flight) -> None:
+    def _do_whole(self, flight: Flight) -> None:
         """Give up the pieces; the whole file tells in its own words what is wrong."""
         self._forget(flight)
         flight.waiting, flight.pieces, flight.shares = 0, [], {}
         self._submit(flight, 0, onworker.whole_file)
 
-    def _land(self, flight: _Flight) -> None:
+    def _land(self, flight: Flight) -> None:
         self._flights.pop(flight.work.number, None)
         self._forget(flight)
 
-    def _forget(self, flight: _Flight) -> None:
+    def _forget(self, flight: Flight) -> None:
         """Cancel what is left of a file, and do not hear of its end."""
         if flight.futures:
             self._client.cancel(flight.futures)
         for future in flight.futures:
             self._of.pop(future.key, None)
         flight.futures.clear()
-
-    def _raise_if_general(self, error: BaseException | None) -> None:
-        """Raise for what would befall every other file too."""
-        if error is None:
-            raise RuntimeMissingError(
-                "the connection to the scheduler was lost; when it runs again, go on "
-                "with --resume"
-            )
-        if _is(error, "Unseen"):
-            raise RuntimeMissingError(unseen("a worker", str(error))) from error
-        if isinstance(error, StreamDenoiseError):
-            raise error
 
     def _count_workers(self) -> None:
         """Find out now and then how many tasks there is room for."""
@@ -295,11 +267,11 @@ class _Run:
             return
         self._looked = now
         if self._client.status != "running":
-            self._raise_if_general(None)
+            raise_if_general(None)
         try:
             threads = sum(self._client.nthreads().values())
         except OSError:
-            self._raise_if_general(None)
+            raise_if_general(None)
             raise
         if threads:
             self._alive = now
@@ -326,38 +298,3 @@ def _cutter(options: Options, *, apart: bool) -> Callable[..., list[Piece]]:
     return lambda info, most: cut_apart(
         info, most, unit_of(card.stft(info.sample_rate).hop, card.steps)
     )
-
-
-def _result_of(future: Any) -> tuple[Any, BaseException | None]:
-    """Return what a task gave, or None and its error; two None: nothing is known."""
-    try:
-        if future.status == "finished":
-            # Fetched from a worker, which may have left since.
-            return future.result(), None
-        return None, future.exception() if future.status == "error" else None
-    except Exception as error:
-        lost = isinstance(error, OSError) or _is(error, "FutureCancelledError")
-        return None, None if lost else error
-
-
-def _timed(outcome: Outcome, flight: _Flight) -> Outcome:
-    """Count the pieces too: the last task knows of its own time only."""
-    if outcome.status != "done" or not flight.pieces:
-        return outcome
-    elapsed = max(time.monotonic() - flight.begun, 1e-9)
-    speed = outcome.result["seconds"] / elapsed
-    times = {"elapsed": round(elapsed, 6), "times_real_time": round(speed, 2)}
-    return replace(outcome, result={**outcome.result, **times})
-
-
-def _is(error: BaseException | None, name: str) -> bool:
-    return type(error).__name__ == name
-
-
-def _why(error: BaseException | None) -> str:
-    if _is(error, "KilledWorker"):
-        return (
-            "the workers that took it were lost one after the other; is there enough "
-            "memory on them?"
-        )
-    return f"this is a bug: {type(error).__name__}: {error}"

@@ -1,45 +1,28 @@
-"""Finding inputs: files, folders, patterns, lists and addresses."""
+"""Finding inputs: files, folders, patterns and addresses."""
 
 from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, Final
 
 from ..audio.sniff import is_container
 from ..errors import AudioFormatError
 from ..names import shown
-from .patterns import fixed_part, folder_id, matching
+from .folders import folder_id, folders_below
+from .kinds import MAY_BE_TEXT, VIDEO, may_come_from, split_name, wanted_kinds
+from .patterns import fixed_part, matching
 from .plan import DENOISED, REMOVED, Found, PlanError
 from .urls import is_remote, other_address, relative_place, scheme_of, url_name
 
 if TYPE_CHECKING:
     from .remote import Remote
 
-__all__ = ["SOUND", "VIDEO", "Collected", "collect", "names_from"]
+__all__ = ["Collected", "collect"]
 
-SOUND: Final = frozenset(
-    {"wav", "wave", "flac", "ogg", "oga", "opus", "mp3", "aif", "aiff", "aifc"}
-    | {"au", "snd", "caf", "w64", "rf64", "mp2"}
-)
-"""Extensions that are looked for in folders; a file that is named may have any."""
-
-VIDEO: Final = frozenset(
-    {"mp4", "m4v", "f4v", "mov", "qt", "3gp", "3g2", "m4a", "m4b"}
-    | {"mkv", "mka", "webm", "weba", "avi", "flv", "wmv", "asf", "wma"}
-    | {"ts", "mts", "m2ts", "m2t", "mpg", "mpeg", "vob", "mxf"}
-    | {"aac", "ac3", "eac3", "amr", "wv", "tta"}
-)
-"""The same, where PyAV is installed to read them."""
-
-_MAY_BE_TEXT: Final = ("ts", "mts")
-"""Extensions of cameras and of TypeScript."""
-
-_HIDDEN: Final = "."
 _EARLIER: Final = "made by an earlier run"
 
 
@@ -60,32 +43,6 @@ class Collected:
     found: list[Found] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     many: bool = False
-
-
-def names_from(stream: BinaryIO, *, null: bool = False) -> Iterator[str]:
-    """Yield the names of a list, one a line, or ended by NUL.
-
-    Parameters
-    ----------
-    stream
-        The list as bytes; names need not be text.
-    null
-        Names are ended by a zero byte, as ``find -print0`` writes them, and may hold
-        newlines.
-    """
-    end = b"\0" if null else b"\n"
-    rest = b""
-    while chunk := stream.read(1 << 16):
-        *whole, rest = (rest + chunk).split(end)
-        yield from _decoded(whole, null)
-    yield from _decoded([rest], null)
-
-
-def _decoded(names: list[bytes], null: bool) -> Iterator[str]:
-    for name in names:
-        clean = name if null else name.rstrip(b"\r")
-        if clean:
-            yield os.fsdecode(clean)
 
 
 def collect(
@@ -155,7 +112,7 @@ class _Search:
         self._found: list[Found] = []
         self._many = False
         self._passed: dict[str, int] = {}
-        self._kinds = SOUND | VIDEO if find_spec("av") else SOUND
+        self._kinds = wanted_kinds()
 
     def result(self) -> Collected:
         notes = [
@@ -224,39 +181,20 @@ class _Search:
         )
 
     def _walk(self, top: str, prefix: PurePosixPath) -> None:
-        # A stack, not recursion: no depth of folders is too much.
-        seen: set[tuple[int, int]] = set()
-        waiting = [(top, prefix)]
-        while waiting:
-            folder, place = waiting.pop()
-            identity = folder_id(folder)
-            if identity is None or identity in seen:
-                continue
-            seen.add(identity)
-            if identity == self._out_id:
-                continue
-            deeper = []
-            for entry in self._entries(folder):
-                if entry.name.startswith(_HIDDEN):
-                    continue
-                if _is_dir(entry):
-                    deeper.append((entry.path, place / entry.name))
-                elif self._wanted(entry):
-                    self._found.append(Found(entry.path, place / entry.name))
-            if self._recursive:
-                waiting.extend(reversed(deeper))
+        folders = folders_below(
+            top, recursive=self._recursive, skipped=self._out_id, unread=self._unread
+        )
+        for _, place, entries in folders:
+            for entry in entries:
+                if self._wanted(entry):
+                    self._found.append(Found(entry.path, prefix / place / entry.name))
 
-    def _entries(self, folder: str) -> list[os.DirEntry[str]]:
-        try:
-            with os.scandir(folder) as entries:
-                return sorted(entries, key=lambda entry: entry.name)
-        except OSError as error:
-            self._pass(f"{shown(folder)} cannot be read ({error.strerror})")
-            return []
+    def _unread(self, folder: str, error: OSError) -> None:
+        self._pass(f"{shown(folder)} cannot be read ({error.strerror})")
 
     def _wanted(self, entry: os.DirEntry[str]) -> bool:
-        kind = _split(entry.name)[1]
-        if kind in _MAY_BE_TEXT and not is_container(Path(entry.path)):
+        kind = split_name(entry.name)[1]
+        if kind in MAY_BE_TEXT and not is_container(Path(entry.path)):
             return False
         if kind not in self._kinds:
             if kind in VIDEO:
@@ -271,13 +209,13 @@ class _Search:
 
     def _is_result(self, name: str) -> bool:
         """Tell whether a file was made of another one here, and note it."""
-        stem, kind = _split(name)
+        stem, kind = split_name(name)
         endings = [ending for ending in (DENOISED, REMOVED) if stem.endswith(ending)]
         if not self._own_results or not endings:
             return False
         original = stem[: -len(endings[0])]
         # The extension may have changed where the input's cannot be written.
-        if any(os.path.exists(f"{original}.{k}") for k in _likely(kind)):  # noqa: PTH110
+        if any(os.path.exists(f"{original}.{k}") for k in may_come_from(kind)):  # noqa: PTH110
             self._pass(_EARLIER)
             return True
         return False
@@ -337,7 +275,7 @@ class _Search:
         own = url_name(url.rstrip("/"))
         prefix = own + "/" if url.endswith("/") and own and not alone else ""
         for name, below in self._client().names(url, recursive=self._recursive):
-            if _split(name)[1] in self._kinds or glob.has_magic(url):
+            if split_name(name)[1] in self._kinds or glob.has_magic(url):
                 self._found.append(Found(name, self._place(prefix + below, name)))
         if len(self._found) == before:
             raise AudioFormatError(
@@ -353,20 +291,3 @@ class _Search:
                 "another name first"
             )
         return place
-
-
-def _is_dir(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself
-        return False
-
-
-def _split(name: str) -> tuple[str, str]:
-    """Return the stem and the extension in small letters, without its dot."""
-    stem, extension = os.path.splitext(name)  # noqa: PTH122
-    return stem, extension[1:].lower()
-
-
-def _likely(kind: str) -> Iterable[str]:
-    return [kind] if kind != "wav" else sorted(SOUND | VIDEO)

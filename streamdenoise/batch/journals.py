@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..audio.parts import leftovers
-from ..config import home_folder
 from ..errors import OutputError
+from ..userfolder import home_folder
 from .journal import JOURNAL, Journal, JournalHeldError
 from .plan import Job
 from .remote import Remote

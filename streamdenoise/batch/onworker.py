@@ -19,9 +19,11 @@ from ..names import shown
 from .chain import do_chained
 from .cleaning import Cleaner
 from .file import load_any
-from .pieces import Joined, Piece, PieceError, do_piece
-from .task import Denoise, Options, Outcome, Work
+from .joined import Joined
+from .pieces import Piece, PieceError, do_piece
+from .task import Denoise
 from .urls import is_remote
+from .work import Options, Outcome, Work
 
 __all__ = [
     "TOPIC",

@@ -13,9 +13,7 @@ from ..show.report import Entry, Report, Track
 from .urls import is_remote
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
-    from .run import Options, Outcome
+    from .work import Options, Outcome
 
 __all__ = ["BatchReport", "is_batch_report"]
 
@@ -85,13 +83,8 @@ class BatchReport:
     def __enter__(self) -> BatchReport:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._report.__exit__(kind, error, trace)
+    def __exit__(self, *raised: Any) -> None:
+        self._report.__exit__(*raised)
 
 
 def is_batch_report(path: Path) -> bool:

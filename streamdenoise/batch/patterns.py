@@ -8,7 +8,9 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-__all__ = ["fixed_part", "folder_id", "matching"]
+from .folders import folders_below
+
+__all__ = ["fixed_part", "matching"]
 
 _ENDS: Final = re.escape("".join({"/", os.sep}))
 _ANY_DEPTH: Final = re.compile(rf"(^|[{_ENDS}])(?:\*\*(?:[{_ENDS}]+|$))+")
@@ -34,36 +36,8 @@ def _expand(pattern: str) -> Iterator[str]:
         return
     head, tail = pattern[: found.end(1)], pattern[found.end() :] or "*"
     for top in glob.iglob(head) if glob.has_magic(head) else [head]:  # noqa: PTH207
-        for folder in _folders(top):
+        for folder, _, _ in folders_below(top):
             yield from _expand(os.path.join(glob.escape(folder), tail))  # noqa: PTH118
-
-
-def _folders(top: str) -> Iterator[str]:
-    """Yield a folder and those below it, save for hidden ones."""
-    seen: set[tuple[int, int]] = set()
-    waiting = [top]
-    while waiting:
-        folder = waiting.pop()
-        identity = folder_id(folder or os.curdir)
-        if identity is None or identity in seen:
-            continue
-        seen.add(identity)
-        yield folder
-        try:
-            names = sorted(os.listdir(folder or os.curdir), reverse=True)  # noqa: PTH208
-        except OSError:
-            continue
-        paths = [os.path.join(folder, n) for n in names if not n.startswith(".")]  # noqa: PTH118
-        waiting += [path for path in paths if os.path.isdir(path)]  # noqa: PTH112
-
-
-def folder_id(path: str) -> tuple[int, int] | None:
-    """Return what a folder is known by under any name; None if it is not there."""
-    try:
-        status = os.stat(path)  # noqa: PTH116
-    except (OSError, ValueError):
-        return None
-    return status.st_dev, status.st_ino
 
 
 def fixed_part(pattern: str) -> str:

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from ..audio.parts import part_files
-from ..errors import AudioFormatError, OutputError
+from ..errors import OutputError
 from ..names import shown
+from .earlier import Earlier
 from .jobs import Crash, Done, Event, Step, run_in_processes
-from .journal import Journal, job_key
-from .journals import Before, Journals, clean, name_in, noted_before, sent_before
+from .journal import Journal
+from .journals import Before, Journals, clean, name_in
 from .plan import Job
-from .remote import Remote, clean_workplaces
-from .task import Denoise, Options, Outcome, Work, failed
+from .task import Denoise
 from .urls import is_remote
+from .work import Options, Outcome, Work, failed
+from .workplace import clean_workplaces
 
 if TYPE_CHECKING:
     from .cluster import Cluster
 
-__all__ = ["Batch", "Options", "Outcome"]
+__all__ = ["Batch"]
 
 _FULL_BYTES: Final = 1 << 20
 
@@ -74,7 +75,7 @@ class Batch:
         self._watch = watch or (lambda job, share: None)
         keep = resume or len(jobs) > 1
         self._journals = Journals(resume) if keep else None
-        self._remote: Remote | None = None
+        self._earlier = Earlier(options)
         self._under_way: dict[int, Work] = {}
         self.stopped = ""
         self.cleaned = 0
@@ -87,13 +88,13 @@ class Batch:
         Job, str
             ``"new"``, ``"skip"``, ``"replace"`` or ``"exists"`` (needs ``--force``).
         """
-        shape = self._shape() if self._resume else {}
+        shape = self._earlier.shape() if self._resume else {}
         journals = Journals(self._resume, look=True) if self._resume else None
         for job in self._jobs:
-            there = self._is_there(job.target)
+            there = self._earlier.is_there(job.target)
             if journals is not None:
-                key = self._key(job, shape)
-                before = self._before(journals.of(job), job, key)
+                key = self._earlier.key(job, shape)
+                before = self._earlier.before(journals.of(job), job, key)
                 if before.written or (there and before.owned):
                     yield job, "skip" if before.written else "replace"
                     continue
@@ -132,15 +133,15 @@ class Batch:
         """Put what is to be done into `todo`; yield the rest as skipped."""
         if self._resume:
             clean_workplaces()
-        shape = self._shape() if self._journals is not None else {}
+        shape = self._earlier.shape() if self._journals is not None else {}
         for number, job in enumerate(self._jobs):
             key, looked, before = "", "", Before()
             journal = self._journal(job)
             if journal is not None:
-                key = self._key(job, shape)
+                key = self._earlier.key(job, shape)
                 if self._resume:
                     looked = str(journal.path)
-                    before = self._before(journal, job, key)
+                    before = self._earlier.before(journal, job, key)
             if before.written:
                 yield Outcome(job, "skipped", before.result, output=before.written)
                 continue
@@ -184,7 +185,7 @@ class Batch:
                     self._remove_leftovers(job)
                     outcome = failed(job, f"{shown(job.source)}: {event.why}")
                     # It may have died after it had put the result in place.
-                    there = job.target if self._is_there(job.target) else ""
+                    there = job.target if self._earlier.is_there(job.target) else ""
                     yield event.item, replace(outcome, output=there)
                 elif isinstance(event, Done):
                     yield event.item, event.result
@@ -203,7 +204,7 @@ class Batch:
 
     def _may_begin(self, work: Work) -> bool:
         # What somebody else put there is never to be taken for ours later on.
-        return work.force or not self._is_there(work.job.target)
+        return work.force or not self._earlier.is_there(work.job.target)
 
     def _note(self, work: Work, outcome: Outcome) -> None:
         begun = self._under_way.pop(work.number, None) is not None
@@ -226,7 +227,7 @@ class Batch:
             if is_remote(target):
                 continue
             clean(Path(target))
-            if not self._is_there(target):
+            if not self._earlier.is_there(target):
                 self._note(work, failed(work.job, ""))
         self._under_way.clear()
 
@@ -246,54 +247,6 @@ class Batch:
     def _remove_leftovers(self, job: Job) -> None:
         if not is_remote(job.target):
             clean(Path(job.target))
-
-    def _shape(self) -> dict[str, Any]:
-        from ..card import sha256_of
-        from ..model import find_model
-
-        path, card = find_model(self._options.model)
-        return self._options.shape(card.sha256 or sha256_of(path.read_bytes()))
-
-    def _key(self, job: Job, shape: dict[str, Any]) -> str:
-        if is_remote(job.source):
-            stamp: list[Any] | None = self._client().known_stamp(job.source)
-            return job_key({"input": job.source, "stamp": stamp}, shape)
-        path = os.path.abspath(job.source)  # noqa: PTH100
-        try:
-            status = os.stat(path)  # noqa: PTH116
-            stamp = [status.st_size, status.st_mtime_ns]
-        except (OSError, ValueError):
-            stamp = None
-        return job_key({"input": path, "stamp": stamp}, shape)
-
-    def _before(self, journal: Journal | None, job: Job, key: str) -> Before:
-        """Find out what earlier runs left of a result: here, else in the store."""
-        found = Before() if journal is None else noted_before(journal, job, key)
-        if not found.written and is_remote(job.target):
-            sent = sent_before(self._client(), job, key)
-            found = replace(
-                sent,
-                owned=found.owned or sent.owned,
-                owned_plot=found.owned_plot or sent.owned_plot,
-            )
-        drawn = not self._options.plot or not found.written
-        if not drawn and not self._is_there(f"{found.written}.png"):
-            return replace(found, written="")
-        return found
-
-    def _is_there(self, target: str) -> bool:
-        """Tell whether something is there; also if the server does not say."""
-        if not is_remote(target):
-            return os.path.lexists(target)
-        try:
-            return self._client().stamp(target) is not None
-        except AudioFormatError:
-            return True
-
-    def _client(self) -> Remote:
-        if self._remote is None:
-            self._remote = Remote()
-        return self._remote
 
 
 def _is_alone(job: Job) -> bool:

@@ -19,8 +19,9 @@ from ..audio.target import PartFile, check_target, failure
 from ..errors import OutputError
 from .plan import Job
 from .remote import Remote
-from .task import Outcome, Work, failed, make_room, renamed
+from .task import make_room, renamed
 from .urls import is_remote
+from .work import Outcome, Work, failed
 
 __all__ = ["Staging"]
 

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from .. import unmeant
 from ..audio.target import check_target, write_whole
-from ..errors import EXIT_INPUT, OutputError, StreamDenoiseError
+from ..errors import OutputError, StreamDenoiseError
 from ..names import shown
-from ..settings import Settings
 from ..show.sketch import Sketches
-from .file import Clean, FileResult, denoise_file, load_any
+from .file import Clean, denoise_file, load_any
 from .plan import Job
-from .remote import Remote, workplace
+from .remote import Remote
+from .result import FileResult
 from .urls import is_remote, url_name
+from .work import Options, Outcome, Work, failed
+from .workplace import workplace
 
 if TYPE_CHECKING:
     from ..model import StepModel
@@ -25,116 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Denoise",
-    "Options",
-    "Outcome",
-    "Work",
-    "failed",
     "make_room",
     "renamed",
 ]
-
-
-@dataclass(frozen=True)
-class Options:
-    """What is done with every file.
-
-    Attributes
-    ----------
-    settings
-        Strength and the like.
-    model
-        Name or path; None for the default.
-    force
-        Replace results that exist.
-    plot
-        Write a picture beside each result, ``NAME.EXT.png``.
-    thumbnail
-        Return a small picture with each outcome.
-    link_channels, loudness, two_pass
-        As for `batch.denoise_file`.
-    """
-
-    settings: Settings = field(default_factory=Settings)
-    model: str | None = None
-    force: bool = False
-    plot: bool = False
-    thumbnail: bool = False
-    link_channels: bool = False
-    loudness: float | str | None = None
-    two_pass: bool = False
-
-    def shape(self, model_sha: str) -> dict[str, Any]:
-        """Return all that decides what a result sounds like, as plain values."""
-        # Only if it is on: journals of before two passes stay good.
-        passes = {"two_pass": True} if self.two_pass else {}
-        return {
-            "settings": asdict(self.settings),
-            "model": model_sha,
-            "link_channels": self.link_channels,
-            "loudness": self.loudness,
-            **passes,
-        }
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one input.
-
-    Attributes
-    ----------
-    job
-        The input and where its result was to go.
-    status
-        ``"done"``, ``"skipped"`` (it was done before) or ``"failed"``.
-    result
-        Figures as `FileResult.as_dict` gives them; empty for a failure.
-    output
-        Where the result is; of a failure too, if it was in place by then.
-    error, exit_code
-        Why it failed.
-    thumbnail
-        A small PNG of before and after, if it was asked for.
-    plot
-        Where the picture is, if it was asked for.
-    """
-
-    job: Job
-    status: str
-    result: dict[str, Any] = field(default_factory=dict)
-    output: str = ""
-    error: str = ""
-    exit_code: int = 0
-    thumbnail: bytes = b""
-    plot: str = ""
-
-
-@dataclass(frozen=True)
-class Work:
-    """A job as it is handed to a process.
-
-    Attributes
-    ----------
-    number
-        Its place among all.
-    job
-        What is to be done.
-    key
-        See `journal.job_key`.
-    force, force_plot
-        Whether result and picture may replace what is there.
-    journal
-        Where it was looked up what earlier runs made; empty without ``--resume``.
-    """
-
-    number: int
-    job: Job
-    key: str = ""
-    force: bool = False
-    force_plot: bool = False
-    journal: str = ""
-
-
-# In each process --------------------------------------------------------------------
 
 
 class Denoise:
@@ -172,14 +68,11 @@ class Denoise:
             text = "there is not enough memory; use fewer --jobs, or cut the file"
             return failed(job, f"{shown(job.source)}: {text}")
         except OSError as error:
-            why = error.strerror or str(error)
-            where = f" ({shown(error.filename)})" if error.filename else ""
-            return failed(job, f"{shown(job.source)}: the system refused: {why}{where}")
+            return failed(job, f"{shown(job.source)}: {unmeant.refused(error)}")
         except Exception as error:
-            if os.environ.get("STREAMDENOISE_TRACEBACK"):
+            if unmeant.traceback_wanted():
                 raise
-            text = f"this is a bug: {type(error).__name__}: {error}"
-            return failed(job, f"{shown(job.source)}: {text}")
+            return failed(job, f"{shown(job.source)}: {unmeant.bug(error)}")
 
     def _do(self, work: Work, progress: Callable[[int, int], None]) -> Outcome:
         job = work.job
@@ -297,11 +190,6 @@ def _subfolder(folder: Path, name: str) -> Path:
     path = folder / name
     path.mkdir()
     return path
-
-
-def failed(job: Job, error: str, code: int = EXIT_INPUT) -> Outcome:
-    """Return the outcome of a job that failed."""
-    return Outcome(job, "failed", error=error, exit_code=code)
 
 
 def make_room(job: Job) -> None:

@@ -15,7 +15,8 @@ from typing import Any, Final
 
 import click
 
-from .common import guarded, keep_descriptors
+from .guard import guarded
+from .printing import keep_descriptors
 
 __all__ = ["cli", "main"]
 

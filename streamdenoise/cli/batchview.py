@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from ..batch.urls import is_remote
 from ..names import shown
-from .common import Progress, columns, fail, say
+from .printing import columns, fail, say
+from .progress import Progress
 
 if TYPE_CHECKING:
     from ..batch.plan import Job
-    from ..batch.run import Outcome
+    from ..batch.work import Outcome
 
 __all__ = ["BatchProgress", "failures_table"]
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from ..names import shown
-from .common import RATE, Progress, columns, json_option, plain, say, write
+from .options import RATE, json_option
+from .printing import columns, plain, say, write
+from .progress import Progress
 
 if TYPE_CHECKING:
     from ..bench import BenchResult

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ..names import shown
-from .common import columns, json_option, print_json, say, write
+from .options import json_option
+from .printing import columns, print_json, say, write
 
 if TYPE_CHECKING:
     from ..show.compare import Comparison

@@ -224,7 +224,7 @@ def _ask() -> list[list[Any]]:
 
 
 def _memory() -> Path:
-    from ..config import home_folder
+    from ..userfolder import home_folder
 
     base = os.environ.get("XDG_CACHE_HOME")
     home = home_folder() or Path(tempfile.gettempdir())

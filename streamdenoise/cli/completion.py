@@ -10,10 +10,10 @@ from pathlib import Path
 import click
 
 from ..audio.target import write_whole
-from ..config import home_folder
 from ..errors import OutputError
 from ..names import shown
-from .common import say, write
+from ..userfolder import home_folder
+from .printing import say, write
 
 __all__ = ["completion"]
 

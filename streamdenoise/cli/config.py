@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..names import shown
-from .common import columns, completer, json_option, print_json, say, write
 from .configured import CONFIGURABLE, all_flags, defaults, open_config
+from .options import completer, json_option
+from .printing import columns, print_json, say, write
 
 if TYPE_CHECKING:
     from ..config import Found

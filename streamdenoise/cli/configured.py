@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from ..names import shown
-from .common import completer
+from .options import completer
 
 if TYPE_CHECKING:
     from ..config import Config, Found

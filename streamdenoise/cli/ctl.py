@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from ..names import shown
-from .common import columns, completer, fail, json_option, print_json, say, write
+from .options import completer, json_option
+from .printing import columns, fail, print_json, say, write
 
 __all__ = ["ctl"]
 

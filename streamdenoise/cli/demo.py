@@ -8,17 +8,9 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from ..names import shown
-from .common import (
-    Progress,
-    columns,
-    json_option,
-    model_option,
-    print_json,
-    settings_from,
-    settings_options,
-    warn,
-    write,
-)
+from .options import json_option, model_option, settings_from, settings_options
+from .printing import columns, print_json, warn, write
+from .progress import Progress
 from .stopping import stop_on_sigterm
 
 if TYPE_CHECKING:

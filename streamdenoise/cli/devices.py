@@ -8,7 +8,8 @@ import click
 
 from ..errors import EXIT_ENVIRONMENT
 from ..names import shown
-from .common import columns, fail, json_option, print_json, say, write
+from .options import json_option
+from .printing import columns, fail, print_json, say, write
 
 if TYPE_CHECKING:
     from ..live.devices import Device

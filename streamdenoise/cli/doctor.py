@@ -8,21 +8,14 @@ import click
 
 from ..errors import EXIT_ENVIRONMENT
 from ..names import shown
-from .common import (
-    completer,
-    json_option,
-    model_option,
-    print_json,
-    say,
-    warn,
-    write,
-)
 from .latency import LatencyType
+from .options import completer, json_option, model_option
+from .printing import print_json, say, warn, write
 
 if TYPE_CHECKING:
     from ..doctor import Check
     from ..doctor.check import State
-    from ..doctor.loopback import LoopResult
+    from ..doctor.trip import LoopResult
     from ..live.session import LiveOptions
 
 __all__ = ["doctor"]

@@ -10,25 +10,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..batch.urls import is_remote, other_address
 from ..errors import EXIT_INPUT
-from ..names import shown
 from .batchview import BatchProgress
-from .common import (
-    fail,
-    link_option,
-    model_option,
-    settings_from,
-    settings_options,
-    warn,
-)
 from .fileview import FileView, tell_plan
+from .options import link_option, model_option, settings_from, settings_options
+from .outputs import check_report, is_folder
+from .printing import fail, warn
 from .stopping import stop_on_sigterm
 
 if TYPE_CHECKING:
     from ..batch.cluster import Cluster
     from ..batch.collect import Collected
-    from ..batch.plan import Job
     from ..batch.remote import Remote
 
 __all__ = ["file"]
@@ -167,15 +159,16 @@ def file(
     find . -name '*.wav' -print0 | streamdenoise file -0 - -o clean
     """  # noqa: D301
     from ..batch.plan import DENOISED, REMOVED, make_jobs
-    from ..batch.run import Batch, Options
+    from ..batch.run import Batch
+    from ..batch.work import Options
 
     collected = _collect(inputs, output, recursive, null)
     several = len(inputs) > 1 or collected.many
-    into_folder = _into_folder(output, several)
+    into_folder = is_folder(output, several)
     ending = REMOVED if removed else DENOISED
     planned = make_jobs(collected.found, output, into_folder=into_folder, ending=ending)
     if report is not None:
-        _check_report(report, planned, force=force, resume=resume)
+        check_report(report, planned, force=force, resume=resume)
     options = Options(
         settings_from(strength, mix, removed),
         model,
@@ -218,7 +211,8 @@ def file(
 def _collect(
     inputs: tuple[str, ...], output: str | None, recursive: bool, null: bool
 ) -> Collected:
-    from ..batch.collect import collect, names_from
+    from ..batch.collect import collect
+    from ..batch.listed import names_from
 
     listed: Sequence[str] = ()
     if "-" in inputs:
@@ -270,66 +264,3 @@ def _is_typed(name: str) -> bool:
     """Tell a flag of this command from what the config file says for all of them."""
     source = click.get_current_context().get_parameter_source(name)
     return source is not click.core.ParameterSource.DEFAULT_MAP
-
-
-def _into_folder(output: str | None, several: bool) -> bool:
-    """Tell whether ``-o`` means a folder."""
-    from ..batch.collect import SOUND, VIDEO
-
-    if output is None:
-        return False
-    if not output:
-        raise click.UsageError(
-            "-o has an empty name: in a script its variable may not be set; name a "
-            "file or a folder, such as -o clean"
-        )
-    if output == "-":
-        raise click.UsageError(
-            "-o - is no file: what goes through standard input and output is denoised "
-            "by: streamdenoise pipe"
-        )
-    if why := other_address(output):
-        raise click.UsageError(why)
-    folder_there = os.path.isdir(output)  # noqa: PTH112
-    if (
-        several
-        and not folder_there
-        and Path(output).suffix[1:].lower() in SOUND | VIDEO
-    ):
-        raise click.UsageError(
-            f"-o {shown(output)} names one file, but the inputs are several: name a "
-            "folder, such as -o clean"
-        )
-    if several or output.endswith((os.sep, "/")):
-        return True
-    if is_remote(output):
-        return "/" not in output.split("://", 1)[1]
-    # The shell may have found one file where a pattern could have meant several.
-    if not folder_there and not Path(output).suffix:
-        _check_free(output)
-        return True
-    return folder_there
-
-
-def _check_free(output: str) -> None:
-    """Refuse what is neither a folder nor could become one; of files others speak."""
-    if not os.path.lexists(output) or os.path.isfile(output):  # noqa: PTH113
-        return
-    what = "a device or a pipe; for a stream use: streamdenoise pipe"
-    if not os.path.exists(output):  # noqa: PTH110
-        what = "a link that leads to nothing; remove it, or name another place"
-    raise click.UsageError(f"-o {shown(output)} is {what}")
-
-
-def _check_report(
-    report: Path, planned: list[Job], *, force: bool, resume: bool
-) -> None:
-    from ..audio.file import check_target
-    from ..batch.page import is_batch_report
-    from ..batch.plan import PlanError
-
-    own = str(report.absolute())
-    names = (name for job in planned for name in (job.source, job.target))
-    if any(own == str(Path(name).absolute()) for name in names):
-        raise PlanError(f"--report {shown(report)} is one of the sound files")
-    check_target(report, force=force or (resume and is_batch_report(report)))

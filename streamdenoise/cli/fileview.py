@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 from ..errors import EXIT_INPUT, EXIT_INTERRUPTED, StreamDenoiseError
 from ..names import shown
 from .batchview import BatchProgress, failures_table
-from .common import fail, unless_closed, warn, write
+from .printing import fail, unless_closed, warn, write
 
 if TYPE_CHECKING:
     from ..batch.page import BatchReport
     from ..batch.plan import Job
-    from ..batch.run import Batch, Outcome
+    from ..batch.run import Batch
+    from ..batch.work import Outcome
 
 __all__ = ["FileView", "tell_plan"]
 

@@ -5,32 +5,28 @@ from __future__ import annotations
 import contextlib
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..errors import DeviceError
 from ..names import shown
 from ..virtual import DEFAULT_NAME
-from .common import (
+from .latency import LatencyType
+from .liveview import headline, summary_lines
+from .options import (
     CHANNELS,
     RATE,
     completer,
     json_option,
     link_option,
     model_option,
-    print_json,
-    say,
     settings_from,
     settings_options,
 )
-from .latency import LatencyType
+from .printing import print_json, say
 from .stopping import Stopping
 
-if TYPE_CHECKING:
-    from ..live.session import LiveSession
-
-__all__ = ["live", "session_name", "summary_lines"]
+__all__ = ["live", "session_name"]
 
 _HANGS = (
     ": the sound server, or the driver of a device, does not answer; if it goes on, "
@@ -234,7 +230,7 @@ def live(
                 if not tended:
                     ends = session.source, session.sink
                     virtual.attend(*ends, session.hold, session.moves, session.moved_to)
-                say(_headline(session))
+                say(headline(session))
                 for line in virtual.lines():
                     say(f"live: {line}")
                 name = name or session_name(ctx.meta.get("streamdenoise.profile"))
@@ -301,68 +297,3 @@ def _words_given(ctx: click.Context, names: tuple[str, ...]) -> list[str]:
         if ctx.get_parameter_source(name) is not default:
             words += [f"--{name}", str(ctx.params[name])]
     return words
-
-
-def _headline(session: LiveSession) -> str:
-    how = "one stream" if session.duplex else "two streams"
-    # By now: the default may become another one while sound runs.
-    source, sink = session.source.real("input"), session.sink.real("output")
-    return (
-        f"live: {shown(source.label)} -> {shown(sink.label)}, "
-        f"{session.rate} Hz, {how}, model {shown(session.model_name)}, latency "
-        f"{1000 * session.latency().total:.0f} ms; Ctrl-C ends"
-    )
-
-
-def summary_lines(summary: dict[str, Any]) -> list[str]:
-    """Return the summary of a session as lines for a person."""
-    from ..control.panel import clock, xruns
-    from ..live.summary import advice
-
-    parts = dict(summary["latency"])
-    total = parts.pop("total")
-    terms = " + ".join(
-        f"{name.replace('_', ' ')} {1000 * seconds:.1f}"
-        for name, seconds in parts.items()
-        if seconds or name != "buffer"
-    )
-    lines = [
-        f"ran      {clock(summary['seconds'])} at {summary['sample_rate']} Hz, model "
-        f"{shown(summary['model'])}",
-        f"latency  {1000 * total:.1f} ms = {terms}",
-        f"xruns    {xruns(summary['xruns'])}",
-    ]
-    rate, dropped = summary["sample_rate"], summary.get("dropped_samples", 0)
-    if dropped:
-        lines.append(
-            f"healed   {1000 * dropped / rate:.0f} ms of sound were dropped, so that "
-            "the delay stayed short"
-        )
-    if summary.get("losses"):
-        often = f"{summary['losses']} times" if summary["losses"] > 1 else "once"
-        lines.append(f"lost     a device went away {often}")
-    step = summary["step"]
-    if step is not None and step["count"]:
-        lines.append(
-            f"step     p50 {1000 * step['p50']:.2f} ms, p99 {1000 * step['p99']:.2f} "
-            f"ms, max {1000 * step['max']:.2f} ms of "
-            f"{1000 * summary['hop_seconds']:.1f} ms"
-        )
-    told = advice(
-        summary["xruns"],
-        summary["seconds"],
-        summary.get("device_latency", 0.0),
-        summary.get("load", 0.0),
-    )
-    if told:
-        lines.append(f"advice   {told}")
-    if summary["bad_samples"]:
-        lines.append(f"input    {summary['bad_samples']} bad samples became silence")
-    recorded = summary["recorded"]
-    if recorded is not None:
-        files = ", ".join(shown(path) for path in recorded["files"]) or "nothing"
-        lost = recorded["lost_samples"]
-        slow = ", the disk is too slow" if recorded["whole"] else ""
-        gap = f"; {lost} samples were lost{slow}" if lost else ""
-        lines.append(f"wrote    {files} ({recorded['seconds']:.1f} s{gap})")
-    return lines

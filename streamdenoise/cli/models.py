@@ -8,7 +8,9 @@ import click
 
 from ..errors import ModelError
 from ..names import shown
-from .common import Progress, columns, json_option, print_json, say, write
+from .options import json_option
+from .printing import columns, print_json, say, write
+from .progress import Progress
 
 if TYPE_CHECKING:
     from ..card import Manifest, ModelCard

@@ -8,15 +8,15 @@ from typing import BinaryIO
 import click
 
 from ..errors import AudioFormatError
-from .common import (
+from .options import (
     CHANNELS,
     RATE,
     link_option,
     model_option,
     settings_from,
     settings_options,
-    warn,
 )
+from .printing import warn
 
 __all__ = ["pipe"]
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..names import shown
-from .common import completer, json_option, print_json, say, write
+from .options import completer, json_option
+from .printing import print_json, say, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,8 +84,8 @@ def install_command(profile: str | None, no_start: bool, only_print: bool) -> No
 
 def _writable(profile: str | None) -> list[Path]:
     """Check the flags it would run with; return the folders that they write to."""
-    from ..config import home_folder
     from ..errors import StreamDenoiseError
+    from ..userfolder import home_folder
     from .configured import PATHS, config_for, live_values
 
     config = config_for(profile)

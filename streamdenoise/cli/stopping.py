@@ -17,7 +17,7 @@ from types import FrameType, TracebackType
 from typing import Any, Final
 
 from ..errors import EXIT_ENVIRONMENT
-from .common import say
+from .printing import say
 
 __all__ = ["Stopping", "stop_on_sigterm"]
 

@@ -12,7 +12,8 @@ import click
 from ..names import shown
 from ..virtual import DEFAULT_NAME
 from ..virtual.recipes import PLATFORMS, recipe, this_platform
-from .common import RATE, columns, json_option, print_json, say, write
+from .options import RATE, json_option
+from .printing import columns, print_json, say, write
 
 if TYPE_CHECKING:
     from ..errors import DeviceError

@@ -15,9 +15,9 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from ..config import home_folder
 from ..errors import StreamDenoiseError
 from ..names import shown
+from ..userfolder import home_folder
 from .words import Command, expanded, parse
 
 if TYPE_CHECKING:

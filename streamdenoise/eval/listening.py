@@ -12,8 +12,10 @@ import soundfile as sf
 
 from streamdenoise.constants import GRID_RATE
 from streamdenoise.eval.pairs import Pair, load_pairs
-from streamdenoise.eval.reportcard import enhancer, score
-from streamdenoise.show.picture import png, spectrogram, strip
+from streamdenoise.eval.reportcard import score
+from streamdenoise.eval.systems import enhancer
+from streamdenoise.show.picture import spectrogram, strip
+from streamdenoise.show.png import png
 from streamdenoise.show.report import Entry, Report, Track
 
 Audio = npt.NDArray[np.float32]

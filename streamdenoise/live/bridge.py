@@ -11,10 +11,10 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Final
 
-from .asked import Asked
 from .drift import DriftController
 from .playout import Playout
 from .ring import FloatArray, Ring
+from .turns import Turns
 
 PIECE_SECONDS: Final = 0.04
 """Most that is dropped at once while there is time to wait for quiet places."""
@@ -93,8 +93,10 @@ class Bridge:
     most
         Frames of a pull that are worked on at once.
     listen
-        Seconds in which it finds out how much the output asks for at once, before it
-        starts; 0: one pull at a time. For what is more than that, more is held.
+        Seconds in which it finds out how much is pushed and pulled at once, before it
+        starts; 0: one pull at a time. For what is more, more is held.
+    burst
+        Frames pushed at once for which the target is meant.
     clock
         Time in seconds.
 
@@ -128,6 +130,7 @@ class Bridge:
         growth: int = 0,
         most: int = 4096,
         listen: float = 0.0,
+        burst: int = 0,
         clock: Callable[[], float] = perf_counter,
     ) -> None:
         if not 0 <= target < limit:
@@ -150,7 +153,8 @@ class Bridge:
         self._shrunk = False
         self._clock = clock
         self._playout = Playout(self.ring, rate, most)
-        self._asked = Asked(rate, listen)
+        self._brought, self._asked = Turns(rate, listen), Turns(rate, listen)
+        self._burst, self._listening = burst, listen > 0.0
         self._running = self._started = False
         self._settled = self._excused = self._hasty = self._stumbled = False
         self._watched, self._lowest, self._played = 0, limit, 0
@@ -196,6 +200,8 @@ class Bridge:
         """Hand in `block`, shape (n, channels); input side only."""
         missing = len(block) - self.ring.write(block)
         self._pushed_at = self._clock()
+        if self._listening:
+            self._brought.add(len(block), self._pushed_at)
         if missing:
             self._refused += not self._full
             self._refused_frames += missing
@@ -223,15 +229,17 @@ class Bridge:
         left = self.ring.fill - wanted
         if not self._running:
             spare = left - self._asked.add(wanted, self._clock())
+            if self._listening and self._asked.known and self._brought.known:
+                self._allow_for_turns(wanted)
             if spare >= self.target and self._to_grow:
                 self._grow()
-            if spare < self.target or not self._asked.known:
+            if spare < self.target or self._listening:
                 out.fill(0.0)
                 if self._started:
                     self.inserted += wanted
                     self._silent += wanted
                 return
-            self._start(spare, wanted)
+            self._start(spare)
             left = self.ring.fill - wanted
         if self._owed == 0:
             self._measure(left, wanted)
@@ -259,14 +267,19 @@ class Bridge:
         self.limit += frames
         self.controller.least += frames
 
-    def _start(self, spare: int, wanted: int) -> None:
-        if not self._started:
-            more = max(0, self._asked.most - wanted)
-            self.limit += more
-            self.controller.least += more / 2.0
-            # What came in before is too old, and nobody has heard anything yet.
-            if self._asked.most or spare > self.limit:
-                self.ring.skip(spare - self.target)
+    def _allow_for_turns(self, wanted: int) -> None:
+        """Hold what the turns of both devices call for, now that they are known."""
+        self._listening = False
+        more = max(0, self._brought.most - self._burst)
+        self.target += more
+        more += max(0, self._asked.most - wanted)
+        self.limit += more
+        self.controller.least += more
+
+    def _start(self, spare: int) -> None:
+        # What came in before is too old, and nobody has heard anything yet.
+        if not self._started and (self._asked.most or spare > self.limit):
+            self.ring.skip(spare - self.target)
         self._fading_in = self._started
         self._running = self._started = True
         self._settle()

@@ -13,13 +13,13 @@ import numpy as np
 
 from ..engine import Denoiser
 from ..errors import DeviceError
-from .asked import LISTEN_SECONDS
 from .bridge import Bridge
 from .devices import Device, Kind, one_clock, refusal
 from .drift import RANGE_SECONDS
 from .portaudio import INVALID_CHANNELS, INVALID_RATE, error_code, explain
 from .pulse.way import goes_native, open_native
 from .stream import SLICE_BLOCKS, LiveStream
+from .turns import LISTEN_SECONDS
 
 WARM_UP_HOPS = 64
 MEASURED_HOPS = 256
@@ -344,6 +344,7 @@ def make_bridge(
         growth=hop,
         most=most,
         listen=listen,
+        burst=burst,
         clock=clock,
     )
 

@@ -1,4 +1,4 @@
-"""What differs between two recordings: levels, spectra, and how well one is the other.
+"""What differs between two recordings: levels, spectra, and their `likeness`.
 
 Both are read in blocks; memory does not grow with their length.
 """
@@ -6,7 +6,6 @@ Both are read in blocks; memory does not grow with their length.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -15,16 +14,14 @@ import numpy as np
 
 from ..audio.file import open_reader
 from ..audio.levels import LevelMeter
+from .likeness import find_lag, si_sdr, start_of
 from .sketch import Sketch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Band", "Comparison", "Recording", "compare", "find_lag"]
+__all__ = ["Band", "Comparison", "Recording", "compare"]
 
-_LAG_SECONDS: Final = 1.0
-_HEARD_SECONDS: Final = 30.0
-_BLOCK: Final = 1 << 16
 _FLOOR: Final = 1e-13
 
 
@@ -149,9 +146,9 @@ def compare(a: str | Path, b: str | Path, *, picture: bool = False) -> Compariso
     lag, score = None, None
     if same:
         rate = one.sample_rate
-        lag = find_lag(_start(Path(a), rate), _start(Path(b), rate), rate)
+        lag = find_lag(start_of(Path(a), rate), start_of(Path(b), rate), rate)
         if lag is not None:
-            score = _si_sdr(Path(a), Path(b), lag)
+            score = si_sdr(Path(a), Path(b), lag)
     return Comparison(
         one,
         two,
@@ -160,34 +157,6 @@ def compare(a: str | Path, b: str | Path, *, picture: bool = False) -> Compariso
         score,
         _picture((sketch_a, one), (sketch_b, two), same=same) if picture else b"",
     )
-
-
-def find_lag(
-    a: NDArray[np.float32], b: NDArray[np.float32], sample_rate: int
-) -> int | None:
-    """Return how many samples `b` is behind `a`, by their correlation.
-
-    Parameters
-    ----------
-    a, b
-        Mono signals, shape (n,).
-    sample_rate
-        In Hz; a second at most is looked for.
-
-    Returns
-    -------
-    int or None
-        None if one of them is silent.
-    """
-    size = 1 << (len(a) + len(b) - 1).bit_length()
-    cross = np.conj(np.fft.rfft(a, size)) * np.fft.rfft(b, size)
-    scores = np.abs(np.fft.irfft(cross, size))
-    most = min(round(_LAG_SECONDS * sample_rate), len(a) - 1)
-    lags = np.concatenate([np.arange(most + 1), np.arange(-most, 0)])
-    found = scores[lags]
-    if not found.max() > 0.0:
-        return None
-    return int(lags[found.argmax()])
 
 
 def _hear(path: Path) -> tuple[Recording, Sketch]:
@@ -215,58 +184,6 @@ def _hear(path: Path) -> tuple[Recording, Sketch]:
     )
 
 
-def _start(path: Path, sample_rate: int) -> NDArray[np.float32]:
-    wanted, parts, have = round(_HEARD_SECONDS * sample_rate), [], 0
-    for block in _mono(path):
-        parts.append(block)
-        have += len(block)
-        if have >= wanted:
-            break
-    return np.concatenate(parts)[:wanted]
-
-
-def _mono(path: Path) -> Iterator[NDArray[np.float32]]:
-    with open_reader(path, "first") as reader:
-        for block in reader:
-            yield block.mean(axis=1, dtype=np.float32)
-
-
-def _even(blocks: Iterator[NDArray[np.float32]], skip: int) -> Iterator[NDArray[Any]]:
-    """Yield blocks of one size, the last one shorter, after `skip` samples."""
-    rest = np.zeros(0, np.float32)
-    for block in blocks:
-        rest = np.concatenate([rest, block[min(skip, len(block)) :]])
-        skip -= min(skip, len(block))
-        while len(rest) >= _BLOCK:
-            yield rest[:_BLOCK]
-            rest = rest[_BLOCK:]
-    yield rest
-
-
-def _si_sdr(a: Path, b: Path, lag: int) -> float:
-    """As `levels.si_sdr`, from sums over blocks."""
-    sums = np.zeros(6)
-    pairs = zip(
-        _even(_mono(a), max(-lag, 0)), _even(_mono(b), max(lag, 0)), strict=False
-    )
-    for x, y in pairs:
-        size = min(len(x), len(y))
-        x64, y64 = x[:size].astype(np.float64), y[:size].astype(np.float64)
-        sums += [size, x64.sum(), y64.sum(), x64 @ x64, y64 @ y64, x64 @ y64]
-    count, sx, sy, xx, yy, xy = sums
-    if count == 0:
-        return -math.inf
-    xx, yy, xy = xx - sx * sx / count, yy - sy * sy / count, xy - sx * sy / count
-    if xx <= 0.0 or yy <= 0.0:
-        return -math.inf
-    signal = xy * xy / xx
-    # Below this, the difference is rounding of the sums.
-    rest = yy - signal
-    if rest <= 1e-14 * yy:
-        return math.inf
-    return 10.0 * math.log10(signal / rest) if signal > 0.0 else -math.inf
-
-
 def _bands(a: Sketch, b: Sketch, rate_a: int, rate_b: int) -> tuple[Band, ...]:
     bands = []
     top = min(rate_a, rate_b) / 2
@@ -289,7 +206,8 @@ def _octave(sketch: Sketch, low: float, high: float) -> float:
 def _picture(
     a: tuple[Sketch, Recording], b: tuple[Sketch, Recording], *, same: bool
 ) -> bytes:
-    from .picture import draw, png
+    from .picture import draw
+    from .png import png
 
     curve = None
     if same:

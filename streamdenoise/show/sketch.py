@@ -152,7 +152,8 @@ class Sketches:
 
     def picture(self) -> bytes:
         """Return a PNG: before, after, and what was removed over time."""
-        from .picture import draw, png
+        from .picture import draw
+        from .png import png
 
         before, after = self._both()
         a, b = (
@@ -166,7 +167,8 @@ class Sketches:
 
     def thumbnail(self) -> bytes:
         """Return a small PNG of before and after, without axes."""
-        from .picture import png, strip
+        from .picture import strip
+        from .png import png
 
         return png(*strip([sketch.levels() for sketch in self._both()]))
 

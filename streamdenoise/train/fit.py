@@ -11,7 +11,6 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from streamdenoise.audio.levels import si_sdr
 from streamdenoise.constants import GRID_HOP, GRID_RATE
 from streamdenoise.errors import StreamDenoiseError
 from streamdenoise.train import nets
@@ -27,21 +25,17 @@ from streamdenoise.train.calm import kept_rows
 from streamdenoise.train.data import Pack
 from streamdenoise.train.feed import Feed
 from streamdenoise.train.fitconfig import FitConfig
-from streamdenoise.train.losses import LossConfig, istft, spectral_loss, stft
+from streamdenoise.train.growing import grow
+from streamdenoise.train.losses import stft
 from streamdenoise.train.mix import Mixer
-from streamdenoise.train.mixconfig import MixConfig
 from streamdenoise.train.models import LEAD, CarriedModel, make_model
+from streamdenoise.train.validation import VALID_COLUMNS, Validation
 
 _STATISTICS = 1_000_000_000
 """Number of the first batch that statistics are measured on: never trained on."""
 
 _AVERAGE_EVERY = 4
 """Updates between two looks at the weights: fetching them from a device takes time."""
-
-_SPECTRA = LossConfig(snr=0.0)
-_QUALITY = LossConfig(magnitude=0.0, complex=0.0, snr=0.0, quality=1.0)
-_SILENCE = LossConfig(magnitude=0.0, complex=0.0, snr=0.0, silence=1.0)
-"""What validation measures, whatever a run's own loss is: rows can be compared."""
 
 LOG_COLUMNS = (
     "update",
@@ -50,11 +44,7 @@ LOG_COLUMNS = (
     "learning_rate",
     "loss",
     "gradient_norm",
-    "valid_loss",
-    "valid_quality",
-    "valid_silence",
-    "valid_si_sdr",
-    "valid_si_sdr_gain",
+    *VALID_COLUMNS,
 )
 
 
@@ -95,12 +85,13 @@ class Run:
         elif start_from is not None:
             self.net = nets.load(start_from)
             if self.net.config != net_config:
-                self.net = nets.grow(self.net, net_config)
+                self.net = grow(self.net, net_config)
         else:
             self.net = nets.build(net_config)
             if net_config.kind == "tutorial":
                 measure_statistics(self.net, Mixer(Pack.open(pack), config.mix))
         self.model = make_model(self.net, config)
+        self._validation = Validation(pack)
         self.progress: dict[str, float] = {"update": 0, "minutes": 0.0, "seconds": 0.0}
         if resume:
             self._restore()
@@ -217,7 +208,9 @@ class Run:
         own = self.net.get_weights()
         self.net.set_weights(self.average)
         nets.save(self.net, self.folder, "ema")
-        valid = self.validate()
+        nets.set_half(self.net, False)
+        valid = self._validation.measure(self.net)
+        nets.set_half(self.net, self.config.half)
         self.net.set_weights(own)
         state = [np.asarray(v) for v in self.model.optimizer.variables]
         temporary = self.folder / "optimizer.npz.tmp"
@@ -244,35 +237,6 @@ class Run:
             f"goes on at update {self.progress['update']:.0f}, "
             f"{self.progress['seconds'] / 3600:.1f} h of audio seen"
         )
-
-    @cached_property
-    def _mixtures(self) -> list[tuple[Any, Any]]:
-        """Validation batches; fixed, so they are mixed once."""
-        mix = MixConfig(snr_mean=7.5, snr_deviation=5.0, noise_only=0.0, clean_only=0.0)
-        mixer = Mixer(Pack.open(self.pack), mix, valid=True, seed=7)
-        return [mixer.batch(number, 16) for number in range(4)]
-
-    def validate(self) -> tuple[float, ...]:
-        """Return what `LOG_COLUMNS` ends with, on fixed mixtures, from zero states.
-
-        The error of spectra, what PESQ would say, how much quieter pauses get (bels,
-        over the whole time), SI-SDR, and its gain over the input.
-        """
-        rows = []
-        nets.set_half(self.net, False)
-        for noisy, clean in self._mixtures:
-            enhanced = self.net(stft(noisy))
-            loss, quality, left = (
-                np.asarray(spectral_loss(part, noisy, clean, enhanced))
-                for part in (_SPECTRA, _QUALITY, _SILENCE)
-            )
-            wave = np.asarray(istft(enhanced))
-            size = wave.shape[1]
-            after = _si_sdr(clean[:, :size], wave)
-            before = _si_sdr(clean[:, :size], noisy[:, :size])
-            rows.append((loss, -quality, -left, after, after - before))
-        nets.set_half(self.net, self.config.half)
-        return tuple(float(np.mean(column)) for column in zip(*rows, strict=True))
 
     def _log(
         self,
@@ -315,9 +279,3 @@ def measure_statistics(net: nets.SpectralNet, mixer: Mixer, batches: int = 8) ->
     net.mean.assign(heard.mean(axis=0))
     net.deviation.assign(heard.std(axis=0) + 1e-6)
     net.peak.assign(np.full(257, np.quantile(wanted, 0.9995), np.float32))
-
-
-def _si_sdr(target: Any, estimate: Any) -> Any:
-    """Scale-invariant signal-to-distortion ratio in dB of each row."""
-    rows = [si_sdr(e, t) for t, e in zip(target, estimate, strict=True)]
-    return np.clip(rows, -100.0, 100.0)

@@ -1,12 +1,9 @@
-"""Training of the head above 8 kHz, on what the shipped models make of mixtures."""
+"""Training of the head above 8 kHz, on what it hears in mixtures."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import keras
@@ -14,16 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
-from streamdenoise.constants import GRID_BINS
-from streamdenoise.errors import AudioFormatError
-from streamdenoise.head import HIGH_BANDS, HIGH_EDGES, LOW_BANDS
-from streamdenoise.highband import BandPowers, HighBandRule
-from streamdenoise.model import StepModel, load_model
-from streamdenoise.offline import analyse, to_grid
-from streamdenoise.stepper import Stepper
+from streamdenoise.head import HIGH_BANDS, LOW_BANDS
 from streamdenoise.train import highnet
-from streamdenoise.train.fullband import FULL_RATE
-from streamdenoise.train.fullmix import FullMixer
+from streamdenoise.train.highheard import Heard
 
 Array = npt.NDArray[np.float32]
 
@@ -37,127 +27,8 @@ noise lost twice as much as by the rule."""
 COLOUR_DB: Final = 4.0
 """Deviation of the random colour of each band: microphones differ."""
 
-_TOP = 22_000.0
 _LOWER_RATES: Final = (2, 3, 5)
 """Bands that there are at 22.05, 24 and 32 kHz, for a share of the sequences."""
-
-
-@dataclass(frozen=True)
-class Heard:
-    """What a head hears in mixtures, and what it should leave of it.
-
-    Attributes
-    ----------
-    powers
-        ``[N, T, POWERS]``, as `head.POWERS` says.
-    clean
-        Power of the clean sound in the bands above 8 kHz, ``[N, T, bands]``.
-    rule
-        What `HighBandRule` would do, ``[N, T]``.
-    reach
-        Frequency in Hz that each voice reaches to, ``[N]``.
-    """
-
-    powers: Array
-    clean: Array
-    rule: Array
-    reach: Array
-
-    @classmethod
-    def load(cls, *paths: Path) -> Heard:
-        """Join what `save` wrote.
-
-        Raises
-        ------
-        AudioFormatError
-            If a file holds something else.
-        """
-        try:
-            files = [np.load(path) for path in paths]
-            joined = {
-                name: np.concatenate([file[name] for file in files])
-                for name in cls.__dataclass_fields__
-            }
-        except (OSError, KeyError, ValueError) as error:
-            raise AudioFormatError(
-                f"no mixtures in {', '.join(map(str, paths))}: {error}; make them with "
-                "scripts/train-high-band hear"
-            ) from error
-        return cls(**joined)
-
-    def save(self, path: Path) -> None:
-        """Write everything into one file."""
-        np.savez(path, **self.__dict__)
-
-    @property
-    def known(self) -> npt.NDArray[np.bool_]:
-        """Where the clean sound is known: bands that the voice's recording has."""
-        edges = np.minimum(np.array(HIGH_EDGES), _TOP)
-        middles = (edges[:-1] + edges[1:]) / 2.0
-        return np.asarray(self.reach[:, None] >= middles)
-
-
-def hear(
-    pack: Path,
-    models: tuple[str, ...],
-    numbers: range,
-    *,
-    valid: bool = False,
-    jobs: int = 1,
-) -> Heard:
-    """Let the models, by turns, hear mixtures of a full-band pack."""
-    parts = [[int(n) for n in part] for part in np.array_split(numbers, jobs)]
-    work = [(pack, models, part, valid) for part in parts]
-    if jobs > 1:
-        with ProcessPoolExecutor(jobs) as pool:
-            done = list(pool.map(_hear_some, work))
-    else:
-        done = [_hear_some(one) for one in work]
-    each = [one for part in done for one in part]
-    powers, clean, rule, reach = zip(*each, strict=True)
-    return Heard(
-        np.stack(powers), np.stack(clean), np.stack(rule), np.array(reach, np.float32)
-    )
-
-
-def _hear_some(
-    work: tuple[Path, tuple[str, ...], list[int], bool],
-) -> list[tuple[Array, Array, Array, float]]:
-    """Open the pack and each model once, and hear some mixtures."""
-    pack, names, numbers, valid = work
-    mixer = FullMixer(pack, valid=valid, seed=5)
-    loaded = {name: load_model(name) for name in set(names)}
-    return [_hear_one(mixer, loaded[names[n % len(names)]], n) for n in numbers]
-
-
-def _hear_one(
-    mixer: FullMixer, model: StepModel, number: int
-) -> tuple[Array, Array, Array, float]:
-    noisy, clean, reach = mixer.pair(number)
-    params = model.card.stft(FULL_RATE)
-    spectra, wanted = analyse(noisy, params), analyse(clean, params)
-    before = to_grid(spectra)
-    after = enhanced_grid(model, before)
-    hear_bands = BandPowers(params)
-    powers = hear_bands(before, after, (spectra[:, GRID_BINS:],))
-    goal = hear_bands(before, after, (wanted[:, GRID_BINS:],))[:, :HIGH_BANDS]
-    rule = HighBandRule(hop_seconds=params.hop_seconds).process(before, after)
-    return powers, goal, rule[:, 0], reach
-
-
-def enhanced_grid(
-    model: StepModel, grid: npt.NDArray[np.complex64]
-) -> npt.NDArray[np.complex64]:
-    """Run all frames of a recording through a model, (frames, 257)."""
-    stepper, group = Stepper(model), model.group
-    whole = np.zeros((-(-len(grid) // group) * group, GRID_BINS), np.complex64)
-    whole[: len(grid)] = grid
-    out = np.empty_like(whole)
-    for at in range(0, len(whole), group):
-        part = slice(at, at + group)
-        frames = whole[part].view(np.float32).reshape(1, group, GRID_BINS, 2)
-        out[part] = stepper.steps(frames).view(np.complex64)[0, :, :, 0]
-    return out[: len(grid)]
 
 
 def targets(heard: Heard) -> Array:
@@ -258,62 +129,3 @@ def _cut_some(rng: np.random.Generator, powers: Array, goal: Array) -> None:
         bands = int(rng.choice(_LOWER_RATES))
         powers[i, :, bands:HIGH_BANDS] = 0.0
         goal[i, :, 2 * HIGH_BANDS + bands :] = 0.0
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """How near some gains bring the bands above 8 kHz to the clean sound.
-
-    Attributes
-    ----------
-    loss
-        That of training.
-    distance_db
-        Log-spectral distance over the bands, both lifted to 40 dB under the loudest
-        frame of the band.
-    sibilants_lost
-        Share of what is within 20 dB of the loudest of the clean sound, and above the
-        noise, that comes out more than 10 dB quieter than it was.
-    hiss_db
-        What is taken away where the clean sound is 40 dB under its loudest, mean.
-    """
-
-    loss: float
-    distance_db: float
-    sibilants_lost: float
-    hiss_db: float
-
-
-def judge(heard: Heard, gains: Array) -> Verdict:
-    """Judge gains ``[N, T, bands]`` or ``[N, T, 1]``."""
-    wanted = targets(heard)
-    noisy, clean, known = np.split(wanted, 3, axis=-1)
-    out = np.square(gains) * noisy
-    loudest = clean.max(axis=1, keepdims=True)
-    speech = (known > 0.0) & (loudest > 0.0)
-    floor = 1e-4 * loudest + 1e-9
-    apart = 10.0 * np.log10((out + floor) / (clean + floor))
-    rows = speech.any(axis=(1, 2))
-    count = speech[rows].sum(-1)
-    frames = np.sqrt((apart[rows] ** 2 * speech[rows]).sum(-1) / np.maximum(count, 1))
-    pauses = (known > 0.0) & (clean <= 1e-4 * loudest)
-    loud = speech & (clean > 1e-2 * loudest) & (noisy < 2.0 * clean)
-    taken = 10.0 * np.log10((noisy[pauses] + 1e-9) / (out[pauses] + 1e-9))
-    full = np.broadcast_to(gains, noisy.shape).astype(np.float32)
-    return Verdict(
-        float(np.mean(np.asarray(loss(wanted, full)))),
-        float(frames[count > 0].mean()),
-        float(np.mean(apart[loud] < -10.0)),
-        float(taken.mean()),
-    )
-
-
-def gains_of(net: highnet.HighNet, heard: Heard) -> Array:
-    """Return what a head makes of mixtures, ``[N, T, bands]``."""
-    return np.asarray(net.predict(heard.powers, batch_size=32, verbose=0))
-
-
-def ideal_gains(heard: Heard) -> Array:
-    """Return the best that gains of the bands can do, ``[N, T, bands]``."""
-    noisy = np.maximum(heard.powers[..., :HIGH_BANDS], 1e-20)
-    return np.asarray(np.sqrt(np.minimum(heard.clean / noisy, 1.0)))

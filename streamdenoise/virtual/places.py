@@ -4,8 +4,9 @@ When a device is unplugged, PipeWire puts the streams on another one and tells n
 Sound from a microphone that nobody chose may be none of the call's business, and the
 monitor of what is played would howl. So a live whose named device has gone waits for
 it, as it does where the server ends the stream; one that names none goes along, and
-says where to, unless no microphone is left there. A stream that leaves a device while none comes or goes was moved by a
-person, who is obeyed while the device that it was moved to is there.
+says where to, unless no microphone is left there. A stream that leaves a device while
+none comes or goes was moved by a person, who is obeyed while the device that it was
+moved to is there.
 """
 
 from __future__ import annotations

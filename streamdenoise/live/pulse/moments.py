@@ -13,6 +13,9 @@ PAUSE_SECONDS: Final = 0.2
 """Time beyond the usual without a call from the server after which samples may have
 been lost, and until it knows how many."""
 
+ANSWERS: Final = 8
+"""Of so many the one with the longest delay holds where a server works in cycles."""
+
 _MICRO: Final = 1e-6
 
 
@@ -29,6 +32,9 @@ class Moments:
         1 of an output, whose samples get to the device later; -1 of an input.
     usual
         Seconds that may pass between two calls of the server.
+    cycles
+        Whether it tells at any time what was so at the beginning of its cycle, as
+        PipeWire does: too short a delay, by up to a cycle.
 
     Attributes
     ----------
@@ -36,11 +42,21 @@ class Moments:
         How many samples have gone through the stream.
     """
 
-    def __init__(self, library: Any, rate: int, sign: float, usual: float) -> None:
+    def __init__(
+        self,
+        library: Any,
+        rate: int,
+        sign: float,
+        usual: float,
+        *,
+        cycles: bool = False,
+    ) -> None:
         self.moved = 0
         self._lib, self._rate, self._sign = library, rate, sign
         self._pause = PAUSE_SECONDS + 2.0 * usual
         self._origin = self._called = self._ask_at = 0.0
+        self._kept = ANSWERS if cycles else 1
+        self._answers: list[float] = []
         self._micro, self._negative = ctypes.c_uint64(), ctypes.c_int()
 
     def told(self, stream: int) -> None:
@@ -56,7 +72,9 @@ class Moments:
             return
         delay = (-_MICRO if negative.value else _MICRO) * micro.value
         at_device = time.perf_counter() + self._sign * delay
-        self._origin = at_device - self.moved / self._rate
+        late = self._sign * (at_device - self.moved / self._rate)
+        self._answers = [*self._answers, late][-self._kept :]
+        self._origin = self._sign * max(self._answers)
 
     def awake(self, stream: int | None) -> None:
         """Ask for the time anew if this process had stopped, and samples were lost.
@@ -68,6 +86,7 @@ class Moments:
         now = time.perf_counter()
         if now - self._called > self._pause and self._called:
             self._origin, self._ask_at = 0.0, now + PAUSE_SECONDS
+            self._answers.clear()
         elif self._ask_at and now > self._ask_at:
             self._ask_at = 0.0
             asked = self._lib.pa_stream_update_timing_info(stream, None, None)

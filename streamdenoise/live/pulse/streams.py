@@ -90,6 +90,8 @@ class _Stream(Served):
         As sounddevice calls it.
     title
         What the server calls the stream.
+    cycles
+        See `Moments`.
 
     Attributes
     ----------
@@ -113,6 +115,7 @@ class _Stream(Served):
         latency: float | str,
         callback: Callable[..., None],
         title: str,
+        cycles: bool = False,
     ) -> None:
         import numpy as np  # slow to load, and who lists devices needs none
 
@@ -127,7 +130,7 @@ class _Stream(Served):
         self._frame = _SAMPLE * channels
         self._times, self._status = Times(), Status()
         usual = max(self._sizes.fragment, self._sizes.queue) / samplerate
-        self._moments = Moments(library, samplerate, self._sign, usual)
+        self._moments = Moments(library, samplerate, self._sign, usual, cycles=cycles)
         self.moves = 0
         self.open()
 

@@ -118,4 +118,5 @@ def open_native(
         latency=latency,
         callback=callback,
         title=_TITLES[kind],
+        cycles=device.real(kind).host_api == "PipeWire",
     )

@@ -1,37 +1,24 @@
-"""PyAV: the one place that imports it, which encoder for what, and its samples.
-
-PyAV brings FFmpeg's libraries along, for the containers that libsndfile does not know.
-It is optional: ``pip install "streamdenoise[av]"``.
-"""
+"""FFmpeg's writers and encoders: which one for what, how it is set up, its delay."""
 
 from __future__ import annotations
 
 import io
 from dataclasses import dataclass
 from fractions import Fraction
-from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 
-from ..errors import RuntimeMissingError
-from .pcm import quantise
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from .avframes import to_frame
+from .avmodule import av_module
 
 __all__ = [
     "MUXERS",
     "VORBIS",
     "EncoderChoice",
-    "av_module",
     "choose_encoder",
     "encoder_delay",
-    "from_frame",
-    "has_av",
-    "is_lossless",
     "make_encoder",
-    "to_frame",
 ]
 
 VORBIS: Final = "libvorbis"
@@ -106,33 +93,6 @@ _LEAST_BIT_RATE: Final = {
 """Bits per second and channel below which a second generation would be heard."""
 
 
-def av_module() -> ModuleType:
-    """Import PyAV, in the one place that does.
-
-    Raises
-    ------
-    RuntimeMissingError
-        If it is not installed.
-    """
-    try:
-        import av
-    except (ImportError, OSError) as error:
-        raise RuntimeMissingError(
-            f"video and other containers need PyAV ({error}); install it with: "
-            'pip install "streamdenoise[av]"'
-        ) from error
-    return av
-
-
-def has_av() -> bool:
-    """Whether PyAV can be used."""
-    try:
-        av_module()
-    except RuntimeMissingError:
-        return False
-    return True
-
-
 @dataclass(frozen=True)
 class EncoderChoice:
     """An encoder, and what is to be said if it is not that of the input.
@@ -194,11 +154,6 @@ def choose_encoder(codec: str, muxer: str, sample_rate: int) -> EncoderChoice | 
 def av_knows(codec: str) -> bool:
     """Whether this is the name of a coding that FFmpeg reads."""
     return codec in av_module().codecs_available
-
-
-def is_lossless(codec: str) -> bool:
-    """Whether a coding keeps every bit."""
-    return codec.startswith("pcm_") or codec in ("flac", "alac", "wavpack", "tta")
 
 
 def make_encoder(
@@ -285,47 +240,3 @@ def encoder_delay(
         packets = context.encode(None)
     first = packets[0].pts if packets else 0
     return max(0, -(first or 0)), size
-
-
-def to_frame(block: NDArray[np.float32], context: Any, pts: int) -> Any:
-    """Turn samples (n, channels) into a frame for an encoder."""
-    av = av_module()
-    form = context.format.name
-    kind = form.removesuffix("p")
-    samples: NDArray[Any]
-    if kind in ("flt", "dbl"):
-        samples = block.astype(np.float32 if kind == "flt" else np.float64)
-        if context.codec.canonical_name not in ("pcm_f32le", "pcm_f32be", "pcm_f64le"):
-            # Encoders of sound for ears do not expect what is beyond full scale.
-            samples = np.clip(samples, -1.0, 1.0)
-    elif kind == "u8":
-        samples = (quantise(block, 8) + 128).astype(np.uint8)
-    elif kind == "s16":
-        samples = quantise(block, 16).astype(np.int16)
-    else:
-        wide = 32 if "32" in context.codec.canonical_name else 24
-        samples = quantise(block, wide) << (32 - wide)
-    data = samples.T if context.format.is_planar else samples.reshape(1, -1)
-    frame = av.AudioFrame.from_ndarray(
-        np.ascontiguousarray(data), format=form, layout=context.layout.name
-    )
-    frame.sample_rate = context.sample_rate
-    frame.time_base = Fraction(1, context.sample_rate)
-    frame.pts = pts
-    return frame
-
-
-def from_frame(frame: Any) -> NDArray[np.float32]:
-    """Return a decoded frame's samples, shape (n, channels), full scale 1."""
-    data = frame.to_ndarray()
-    channels = frame.layout.nb_channels
-    samples = data.T if frame.format.is_planar else data.reshape(-1, channels)
-    if data.dtype.kind == "f":
-        with np.errstate(over="ignore", invalid="ignore"):
-            floats: NDArray[np.float32] = samples.astype(np.float32)
-    elif data.dtype == np.uint8:
-        floats = (samples.astype(np.float32) - np.float32(128.0)) * np.float32(2.0**-7)
-    else:
-        scale = np.float32(2.0 ** (1 - 8 * data.dtype.itemsize))
-        floats = samples.astype(np.float32) * scale
-    return floats

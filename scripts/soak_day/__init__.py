@@ -1,0 +1,1 @@
+"""A day of sound on a simulated clock, for scripts/soak-day."""
