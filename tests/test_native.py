@@ -360,6 +360,13 @@ def test_what_is_asked_of_the_server(
     assert (sizes.fragment, sizes.queue) == (fragment, queue)
 
 
+def test_a_server_of_cycles_keeps_less_and_is_asked_for_no_part_of_a_block() -> None:
+    """Its cycles are short, and what a shorter piece would save it waits for anyway."""
+    low = Sizes("low", RATE, BLOCK // 2, cycles=True)
+    assert (low.fragment, low.queue) == (BLOCK, 768)
+    assert Sizes(0.008, RATE, BLOCK, cycles=True).fragment == BLOCK
+
+
 def test_the_bridge_holds_what_an_input_hands_over_at_once() -> None:
     """Hop by hop a hop is held; of what comes at once, all but a block more."""
     wanted = {384: 384, 576: 768, 1152: 384 * 3, 2304: 384 * 6}
@@ -529,8 +536,8 @@ def test_times_are_counted_in_samples() -> None:
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 def test_answers_within_a_cycle_are_too_early(sign: float) -> None:
-    """Of a server that works in cycles the longest of the last delays holds."""
-    delays = iter([0.5, 0.027, 0.030, *5 * [0.026], 0.028, 0.027])
+    """Of a server that works in cycles one of the longest of the last delays holds."""
+    delays = iter([0.5, 0.027, 0.030, *5 * [0.026], 0.07, 0.027])
 
     def latency(_stream: int, micro: Any, _negative: Any) -> int:
         micro._obj.value = round(1e6 * next(delays))

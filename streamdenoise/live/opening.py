@@ -17,7 +17,7 @@ from .bridge import Bridge
 from .devices import Device, Kind, one_clock, refusal
 from .drift import RANGE_SECONDS
 from .portaudio import INVALID_CHANNELS, INVALID_RATE, error_code, explain
-from .pulse.way import goes_native, open_native
+from .pulse.way import goes_native, open_native, works_in_cycles
 from .stream import SLICE_BLOCKS, LiveStream
 from .turns import LISTEN_SECONDS
 
@@ -231,8 +231,10 @@ def _open(
         # As much as the server collects, or as the callback is given.
         got = round(first.latency * streams.rate)
         burst = got + block - math.gcd(got, block)
-    if goes_native(sd, sink) and block == hop and is_short(latency) and hop % 2 == 0:
-        block = hop // 2
+    if goes_native(sd, sink) and block == hop and hop % 2 == 0:
+        # Cycles are shorter than a hop: blocks of it would wait for two of them.
+        often = is_short(latency) or works_in_cycles(sink, "output")
+        block = hop // 2 if often else hop
     core.connect(
         make_bridge(
             float(first.latency),

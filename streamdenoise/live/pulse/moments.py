@@ -14,7 +14,8 @@ PAUSE_SECONDS: Final = 0.2
 been lost, and until it knows how many."""
 
 ANSWERS: Final = 8
-"""Of so many the one with the longest delay holds where a server works in cycles."""
+"""Of so many the one with the second longest delay holds where a server works in
+cycles: the longest may be one that was late itself."""
 
 _MICRO: Final = 1e-6
 
@@ -74,7 +75,7 @@ class Moments:
         at_device = time.perf_counter() + self._sign * delay
         late = self._sign * (at_device - self.moved / self._rate)
         self._answers = [*self._answers, late][-self._kept :]
-        self._origin = self._sign * max(self._answers)
+        self._origin = self._sign * sorted(self._answers)[-2:][0]
 
     def awake(self, stream: int | None) -> None:
         """Ask for the time anew if this process had stopped, and samples were lost.

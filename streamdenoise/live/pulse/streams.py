@@ -27,6 +27,10 @@ LOW_SECONDS: Final = (0.016, 0.024)
 """Of input and output, where the shortest is wanted that is good for hours: a hop at
 a time comes in, and three are queued. With two, an idle machine was late at times."""
 
+CYCLE_SECONDS: Final = 0.016
+"""Of output, for a server that works in cycles: they are shorter than the pieces of
+PulseAudio, so that as little of this is gone before it is filled up again."""
+
 HIGH_SECONDS: Final = 0.1
 
 KEPT_SECONDS: Final = 0.5
@@ -47,6 +51,8 @@ class Sizes:
         In Hz.
     block
         What the callback takes at once, in samples.
+    cycles
+        Whether the server works in cycles, as PipeWire does.
 
     Attributes
     ----------
@@ -58,14 +64,19 @@ class Sizes:
         one that is played and one that is asked for.
     """
 
-    def __init__(self, latency: float | str, rate: int, block: int) -> None:
+    def __init__(
+        self, latency: float | str, rate: int, block: int, *, cycles: bool = False
+    ) -> None:
         into = out = HIGH_SECONDS
         if not isinstance(latency, str):
             into = out = latency
         elif latency == "low":
             into, out = LOW_SECONDS
+            out = CYCLE_SECONDS if cycles else out
         half = math.ceil(into * rate) // 2
-        self.fragment = half // block * block or min(block, rate // 250)
+        # A server that works in cycles waits for the next one anyway.
+        least = block if cycles else min(block, rate // 250)
+        self.fragment = half // block * block or least
         self.queue = max(math.ceil(out * rate), 2 * block)
 
 
@@ -123,7 +134,7 @@ class _Stream(Served):
         self._callback, self._title = callback, title
         self._device = pa.text(device) if device else None
         self._rate, self._latency = samplerate, 0.0
-        self._sizes = Sizes(latency, samplerate, blocksize)
+        self._sizes = Sizes(latency, samplerate, blocksize, cycles=cycles)
         self._block: NDArray[np.float32] = np.zeros((blocksize, channels), np.float32)
         self._address = self._block.ctypes.data
         self._bytes = self._block.nbytes

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from ..devices import Device, Kind
 
-__all__ = ["can_go_native", "goes_native", "is_wanted", "open_native", "reached_by"]
+__all__ = [
+    "can_go_native",
+    "goes_native",
+    "is_wanted",
+    "open_native",
+    "reached_by",
+    "works_in_cycles",
+]
 
 VARIABLE: Final = "STREAMDENOISE_SOUND"
 """Of the environment: ``portaudio`` sends all sound through PortAudio."""
@@ -71,6 +78,19 @@ def goes_native(sd: Any, device: Device) -> bool:
     return served and can_go_native(sd)
 
 
+def works_in_cycles(device: Device, kind: Kind) -> bool:
+    """Whether a device's server looks after all streams at once, in cycles.
+
+    Parameters
+    ----------
+    device
+        From `list_devices`.
+    kind
+        In which direction.
+    """
+    return device.real(kind).host_api == "PipeWire"
+
+
 def open_native(
     sd: Any,
     device: Device,
@@ -118,5 +138,5 @@ def open_native(
         latency=latency,
         callback=callback,
         title=_TITLES[kind],
-        cycles=device.real(kind).host_api == "PipeWire",
+        cycles=works_in_cycles(device, kind),
     )
