@@ -37,19 +37,21 @@ class Turns:
 
     Attributes
     ----------
-    known
-        Whether it has listened for long enough.
     most
         Frames of the longest turn that is no exception; 0 where none was seen.
     """
 
     def __init__(self, rate: int, seconds: float = 0.0) -> None:
         self._rate, self._left = rate, round(seconds * rate)
-        self.known = self._left == 0
         self.most = 0
         self._counts = [0] * (_LONGEST + 1)
         self._turn, self._at = 0, 0.0
         self._first = True
+
+    @property
+    def known(self) -> bool:
+        """Whether it has listened for long enough."""
+        return self._left <= 0
 
     def add(self, frames: int, now: float) -> int:
         """Note one block; return how many frames are still to come in this turn.
@@ -67,16 +69,18 @@ class Turns:
             self._turn = 0
         self._turn, self._at = self._turn + frames, now
         self._left -= frames
-        self.known = self.known or self._left <= 0
         return max(0, self.most - self._turn)
 
     def _end(self, block: int) -> None:
         """Take note of a turn that is over."""
-        if self._turn and not self._first:
-            self._counts[min(self._turn // block, _LONGEST)] += 1
-            enough, seen, blocks = OFTEN * sum(self._counts), 0, _LONGEST + 1
-            while seen < enough:
-                blocks -= 1
-                seen += self._counts[blocks]
-            self.most = blocks * block
-        self._first = self._first and not self._turn
+        if not self._turn:
+            return
+        if self._first:
+            self._first = False
+            return
+        self._counts[min(self._turn // block, _LONGEST)] += 1
+        enough, seen, blocks = OFTEN * sum(self._counts), 0, _LONGEST + 1
+        while seen < enough:
+            blocks -= 1
+            seen += self._counts[blocks]
+        self.most = blocks * block
