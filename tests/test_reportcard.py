@@ -158,13 +158,24 @@ def test_only_pauses_count_as_pauses() -> None:
     clean = words(0)
     noisy = clean + 0.01 * np.random.default_rng(5).standard_normal(clean.size)
     pair = noisy.astype(np.float32), clean
-    loud = np.convolve(np.abs(clean) > 0.0, np.ones(1200), "same") > 0.5
+    voiced = np.abs(clean) > 0.03 * np.max(clean)
+    loud = np.convolve(voiced, np.ones(1200), "same") > 0.5
 
     def gate(x: np.ndarray) -> np.ndarray:
         return np.where(loud, 5.0 * x, 0.1 * x).astype(np.float32)
 
     found = pause_reduction(gate, [pair])
-    assert found == pytest.approx(20, abs=0.5)
+    assert found["pause_reduction_db"] == pytest.approx(20, abs=0.5)
+    assert 0.1 < found["pause_seconds"] < 3 * 0.25
+
+
+def test_words_begin_in_recordings_of_rooms_too() -> None:
+    """A hum 28 dB under the voice hides no word."""
+    clean = words(1)
+    hum = np.sin(2 * np.pi * 50 * np.arange(clean.size) / 16000)
+    loud = float(np.sqrt(np.max(np.convolve(clean**2, np.ones(512) / 512))))
+    roomy = clean + loud * 10 ** (-28 / 20) * np.sqrt(2) * hum
+    assert onsets(roomy.astype(np.float32)) == onsets(clean)
 
 
 def test_behaviour_shows_eaten_onsets_and_a_gate_that_lifts_silence(
@@ -180,6 +191,8 @@ def test_behaviour_shows_eaten_onsets_and_a_gate_that_lifts_silence(
     assert len(onsets(words(0))) == 3
     figures = behaviour(dull, pairs)
     assert figures["onset_clean_db"] == pytest.approx(-40, abs=1)
+    assert figures["onset_noisy_quarter_db"] <= figures["onset_noisy_db"] < -35
+    assert figures["onset_words"] == 6  # three in each of two pairs
     assert 19 < figures["noise_reduction_db"] < 26
     assert 19 < figures["pause_reduction_db"] < 26
     assert figures["silence_peak"] == pytest.approx(1e-3, rel=0.01)
