@@ -62,9 +62,8 @@ class Carried:
         shape: tuple[int | None, ...],
         width: tuple[int, ...] = (),
     ) -> None:
-        self._function = graph.function(signature)
-        self._heard, self._told = heard, told
-        inputs, outputs = self._function.inputs, self._function.outputs
+        function = graph.function(signature)
+        inputs, outputs = function.inputs, function.outputs
         has = inputs.get(heard, ())
         same_rank = len(has) == len(shape)
         self.shape = tuple(
@@ -72,8 +71,9 @@ class Carried:
         )
         out_shape = (*self.shape[: len(self.shape) - len(width)], *width)
         states = {n: s for n, s in inputs.items() if n != heard}
+        kept = {name: name + "_out" for name in states}
         wanted_in = {heard: self.shape, **states}
-        wanted_out = {told: out_shape, **{n + "_out": s for n, s in states.items()}}
+        wanted_out = {told: out_shape, **{kept[n]: s for n, s in states.items()}}
         for side, found, wanted in (
             ("inputs", inputs, wanted_in),
             ("outputs", outputs, wanted_out),
@@ -84,6 +84,7 @@ class Carried:
                     f"and {wanted} was expected; export it with scripts/export"
                 )
         self.state_shapes = states
+        self._call = function.carrying(heard, told, kept)
 
     def initial_state(self) -> ModelState:
         """Return the state at the start of a stream: zeros."""
@@ -99,14 +100,7 @@ class Carried:
         state
             From `initial_state`.
         """
-        state[self._heard] = x
-        try:
-            out = self._function(state)
-        finally:
-            del state[self._heard]
-        for name in state:
-            state[name] = out[name + "_out"]
-        return out[self._told]
+        return self._call(x, state)
 
 
 def carried_pair(

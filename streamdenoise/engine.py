@@ -8,6 +8,7 @@ why they give the same samples.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from .samples import INT16_SCALE, check_numbers, is_int16
 from .settings import Settings
 from .stepper import Model
 from .stft import StftParams
+
+Columns = Sequence[NDArray[Any]] | NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -313,41 +316,41 @@ class Denoiser:
     def _advance(self, x: NDArray[Any], out: NDArray[np.float32]) -> None:
         """Move the stream on by a block of any size that the latency allows."""
         hop, span, total = self._params.hop, self._group * self._params.hop, len(x)
+        given, made = _columns(x), _columns(out)
         done = 0
         # NaN and overflow are looked for, found and counted; no warning is needed.
         with np.errstate(over="ignore", invalid="ignore"):
             while done < total:
                 take = min(total - done, span - self._waiting)
-                self._fill(x, done, take)
+                self._fill(given, done, take)
                 if self._waiting == span:
-                    self._work(out, done, take, self._group)
+                    self._work(made, done, take, self._group)
                 elif self._waiting < hop:
-                    self._hand_out(out, done, take)
+                    self._hand_out(made, done, take)
                 else:
-                    self._work_singly(out, done, take)
+                    self._work_singly(made, done, take)
                 done += take
 
-    def _work_singly(self, out: NDArray[np.float32], at: int, take: int) -> None:
+    def _work_singly(self, made: Columns, at: int, take: int) -> None:
         """Do the hops that wait when there are not enough for the model's `steps`."""
         hop, end = self._params.hop, at + take
         while self._waiting >= 2 * hop:
             part = min(self._last - self._first + hop, end - at)
-            self._work(out, at, part, 1)
+            self._work(made, at, part, 1)
             at += part
-        self._work(out, at, end - at, 1)
+        self._work(made, at, end - at, 1)
 
-    def _fill(self, x: NDArray[Any], at: int, take: int) -> None:
-        scale = is_int16(x)
-        for i, channel in enumerate(self._channels):
+    def _fill(self, given: Columns, at: int, take: int) -> None:
+        scale = is_int16(given[0])
+        for column, channel in zip(given, self._channels, strict=True):
             room = channel.analysis.room(self._waiting, take)
-            part = x[at : at + take] if x.ndim == 1 else x[at : at + take, i]
             if scale:
-                np.multiply(part, INT16_SCALE, out=room)
+                np.multiply(column[at : at + take], INT16_SCALE, out=room)
             else:
-                room[:] = part
+                room[:] = column[at : at + take]
         self._waiting += take
 
-    def _work(self, out: NDArray[np.float32], at: int, take: int, hops: int) -> None:
+    def _work(self, made: Columns, at: int, take: int, hops: int) -> None:
         """Do some hops on all channels, then hand out `take` samples."""
         settings = self.settings
         if settings is not self._weighed:
@@ -364,10 +367,7 @@ class Denoiser:
             else:
                 samples = channel.hops(dry, wet)
             if direct:
-                target = (
-                    out[at : at + take] if out.ndim == 1 else out[at : at + take, i]
-                )
-                target[:] = samples.reshape(-1)
+                made[i][at : at + take] = samples.reshape(-1)
             else:
                 ready = channel.ready
                 ready[:left] = ready[self._first : self._last]
@@ -375,7 +375,7 @@ class Denoiser:
         self._waiting -= size
         if not direct:
             self._first, self._last = 0, left + size
-            self._hand_out(out, at, take)
+            self._hand_out(made, at, take)
         if self.meter is not None:
             self._record(self.meter, hops)
 
@@ -386,11 +386,10 @@ class Denoiser:
         spectra = [channel.analyse(hops) for channel in self._channels]
         return spectra, link.gains(spectra, *self._weights)
 
-    def _hand_out(self, out: NDArray[np.float32], at: int, take: int) -> None:
+    def _hand_out(self, made: Columns, at: int, take: int) -> None:
         first = self._first
-        for i, channel in enumerate(self._channels):
-            target = out[at : at + take] if out.ndim == 1 else out[at : at + take, i]
-            target[:] = channel.ready[first : first + take]
+        for column, channel in zip(made, self._channels, strict=True):
+            column[at : at + take] = channel.ready[first : first + take]
         self._first = first + take
 
     def _record(self, meter: Meter, hops: int) -> None:
@@ -415,6 +414,11 @@ class Denoiser:
             analysis, model, synthesis, total, power_in / count, power_out / count, hops
         )
         meter.bad_samples, meter.bad_frames = bad_samples, bad_frames
+
+
+def _columns(x: NDArray[Any]) -> Columns:
+    """Return the samples of each channel, to be read from or written to."""
+    return (x,) if x.ndim == 1 else x.T
 
 
 def _is_whole(value: object) -> bool:

@@ -11,7 +11,7 @@ import contextlib
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -33,6 +33,9 @@ _INNER_DOORS = (
 )
 
 Tensors = dict[str, NDArray[np.float32]]
+
+Call = Callable[[NDArray[np.float32], Tensors], NDArray[np.float32]]
+"""From what is heard and the states to what is told; the states are replaced."""
 
 
 def find_interpreter() -> tuple[str, Any]:
@@ -146,7 +149,7 @@ class Graph:
 
 
 class Function:
-    """A signature with fixed shapes, called with arrays by name.
+    """A signature with fixed shapes.
 
     The interpreter's own signature runner resizes and allocates in every call, which
     takes as long as a small model itself. Here that is done once, and the tensors are
@@ -178,26 +181,48 @@ class Function:
         self._in_index = {name: d["index"] for name, d in details_in.items()}
         self._out_index = {name: d["index"] for name, d in details_out.items()}
 
-    def __call__(self, inputs: Mapping[str, NDArray[np.float32]]) -> Tensors:
-        """Run once.
+    def carrying(self, heard: str, told: str, kept: Mapping[str, str]) -> Call:
+        """Return a function of what is heard and of states, which it replaces.
 
         Parameters
         ----------
-        inputs
-            A C-contiguous float32 array of the right shape for every input.
+        heard, told
+            The input and the output that are no state.
+        kept
+            All other inputs, the states, and for each the output that follows it.
 
         Returns
         -------
-        dict
-            A new array for every output.
+        callable
+            Takes C-contiguous float32 arrays of the right shapes, and gives new ones.
         """
         if self._wrapper is None:
-            return dict(self._runner(**inputs))
+            runner = self._runner
+
+            def run_publicly(x: NDArray[Any], states: Tensors) -> NDArray[Any]:
+                out = runner(**{heard: x}, **states)
+                for name, after in kept.items():
+                    states[name] = out[after]
+                return np.asarray(out[told])
+
+            return run_publicly
         subgraph, put, get = self._subgraph, self._set, self._get
-        for name, index in self._in_index.items():
-            put(index, inputs[name], subgraph)
-        self._invoke(subgraph)
-        return {name: get(index, subgraph) for name, index in self._out_index.items()}
+        first, last = self._in_index[heard], self._out_index[told]
+        # Lists made here, as each look-up would be a hundredth of a small step.
+        before = [(name, self._in_index[name]) for name in kept]
+        after = [(name, self._out_index[kept[name]]) for name in kept]
+
+        def run(x: NDArray[Any], states: Tensors) -> NDArray[Any]:
+            put(first, x, subgraph)
+            for name, index in before:
+                put(index, states[name], subgraph)
+            # By way of `self`, which keeps the model's bytes from being freed.
+            self._invoke(subgraph)
+            for name, index in after:
+                states[name] = get(index, subgraph)
+            return get(last, subgraph)  # type: ignore[no-any-return]
+
+        return run
 
 
 @contextlib.contextmanager

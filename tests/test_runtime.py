@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +38,22 @@ def test_cut_short(tiny_model_path: Path, share: float) -> None:
         Graph(content[: int(share * len(content))], "odd")
 
 
+def some(function: Function, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Draw what a signature may be called with."""
+    return {
+        name: rng.standard_normal(shape).astype(np.float32)
+        for name, shape in function.inputs.items()
+    }
+
+
+def call(function: Function, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return all that a signature makes of some inputs, which stay as they are."""
+    states = dict(inputs)
+    frame = states.pop("frame")
+    carrying = function.carrying("frame", "enhanced", {s: f"{s}_out" for s in states})
+    return {"enhanced": carrying(frame, states), **states}
+
+
 class WithoutDoors:
     """An interpreter that has nothing but its public functions."""
 
@@ -58,12 +75,9 @@ def test_direct_call_equals_the_public_runner(
     public = Function(WithoutDoors(graph._interpreter), signature)
     assert direct._wrapper is not None and public._wrapper is None
     assert direct.inputs == public.inputs and direct.outputs == public.outputs
-    inputs = {
-        name: rng.standard_normal(shape).astype(np.float32)
-        for name, shape in direct.inputs.items()
-    }
-    expected = public(inputs)
-    for name, tensor in direct(inputs).items():
+    inputs = some(direct, rng)
+    expected = call(public, inputs)
+    for name, tensor in call(direct, inputs).items():
         np.testing.assert_array_equal(tensor, expected[name])
 
 
@@ -74,16 +88,26 @@ def test_two_signatures_take_turns(
     graph = Graph(tiny_model_path.read_bytes())
     step, steps = graph.function("step"), graph.function("steps")
 
-    def some(function: Function) -> dict:
-        return {
-            name: rng.standard_normal(shape).astype(np.float32)
-            for name, shape in function.inputs.items()
-        }
+    a, b = some(step, rng), some(steps, rng)
+    before = call(step, a)["enhanced"]
+    call(steps, b)
+    np.testing.assert_array_equal(call(step, a)["enhanced"], before)
 
-    a, b = some(step), some(steps)
-    before = step(a)["enhanced"]
-    steps(b)
-    np.testing.assert_array_equal(step(a)["enhanced"], before)
+
+def test_what_is_called_outlives_what_it_came_from(
+    tiny_model_path: Path, rng: np.random.Generator
+) -> None:
+    """A call keeps the model's bytes, which the interpreter does not copy."""
+    graph = Graph(tiny_model_path.read_bytes())
+    inputs = some(graph.function("step"), rng)
+    expected = call(graph.function("step"), inputs)
+    states = {name: x for name, x in inputs.items() if name != "frame"}
+    alone = Graph(tiny_model_path.read_bytes()).function("step")
+    alone = alone.carrying("frame", "enhanced", {s: f"{s}_out" for s in states})
+    gc.collect()
+    over = [np.full(tiny_model_path.stat().st_size, 0xA5, np.uint8) for _ in range(9)]
+    np.testing.assert_array_equal(alone(inputs["frame"], states), expected["enhanced"])
+    assert len(over) == 9
 
 
 def test_loading_says_nothing(tiny_model_path: Path) -> None:
