@@ -106,7 +106,7 @@ class LossConfig:
     snr: float = 1.0
     silence: float = 0.0
     quality: float = 0.0
-    floor: float = 0.03
+    floor: float = 0.015
 
 
 def spectral_loss(

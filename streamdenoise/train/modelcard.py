@@ -140,6 +140,7 @@ def render_card(
         lines += ["", "## Scores", ""]
         for report in reports:
             lines += [*_score_table(report, list(entries)), ""]
+            lines += _opinion_table(report, list(entries))
             lines += _behaviour_table(report, list(entries))
             lines += _speed(report, list(entries))
     if story.failures:
@@ -214,6 +215,23 @@ def _score_table(report: Mapping[str, Any], ours: Sequence[str]) -> list[str]:
         ]
         rows.append(f"| {label} | {' | '.join(cells)} |")
     return rows
+
+
+def _opinion_table(report: Mapping[str, Any], ours: Sequence[str]) -> list[str]:
+    said = report.get("mos", {})
+    if not said:
+        return []
+    return [
+        "| DNSMOS | SIG | BAK | OVRL | P.808 |",
+        "|---|---:|---:|---:|---:|",
+        *(
+            f"| {f'**{name}**' if name in ours else name} | "
+            + " | ".join(f"{each[s]:.2f}" for s in ("sig", "bak", "ovrl", "p808"))
+            + " |"
+            for name, each in said.items()
+        ),
+        "",
+    ]
 
 
 def _behaviour_table(report: Mapping[str, Any], ours: Sequence[str]) -> list[str]:
