@@ -671,4 +671,4 @@ def test_recipes_name_the_commands(platform: str) -> None:
     text = recipe(platform)
     assert "streamdenoise live" in text
     assert max(map(len, text.splitlines())) <= 88
-    assert run("recipe", "--platform", platform).stdout.rstrip() == text.rstrip()
+    assert run("recipe", platform).stdout.rstrip() == text.rstrip()

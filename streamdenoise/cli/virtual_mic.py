@@ -170,14 +170,9 @@ def _row(found: Found) -> list[str]:
 
 
 @virtual_mic.command(name="recipe")
-@click.option(
-    "--platform",
-    type=click.Choice(PLATFORMS),
-    default=this_platform,
-    help="For which system.  [default: this one]",
-)
+@click.argument("platform", type=click.Choice(PLATFORMS), default=this_platform)
 def recipe_command(platform: str) -> None:
-    """Print the steps for Linux, bare ALSA, macOS or Windows."""
+    """Print the steps for this system, or for another one."""
     write(recipe(platform).rstrip())
 
 
