@@ -6,6 +6,7 @@ import csv
 from dataclasses import replace
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
@@ -217,6 +218,30 @@ def test_carried_parts_are_one_long_stream(pack) -> None:
             for at in range(0, 3 * part, part)
         ]
         np.testing.assert_allclose(np.concatenate(got, 1), whole, atol=1e-5)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+def test_accumulated_batches_are_one_large_batch(optimizer) -> None:
+    """Two batches of two make the update that one of four makes, and only one."""
+    noisy, clean = waves(4, 128 * 40), waves(4, 128 * 40, seed=1)
+    ends, norms = [], []
+    for batch in (2, 4):
+        fit = replace(FIT, batch=batch, accumulate=4 // batch, optimizer=optimizer)
+        keras.utils.set_random_seed(3)
+        net = nets.build(nets.NetConfig("gain", "gru", 64, 1))
+        model = models.make_model(net, fit)
+        begin = net.get_weights()
+        for at in range(0, 4, batch):
+            if at:  # nothing has moved yet
+                for before, now in zip(begin, net.get_weights(), strict=True):
+                    np.testing.assert_array_equal(before, now)
+            model.train_on_batch(noisy[at : at + batch], clean[at : at + batch])
+        ends.append(net.get_weights())
+        norms.append(float(model.optimizer.gradient_norm))
+    assert norms[0] == pytest.approx(norms[1], rel=1e-4) and norms[0] > 0.0
+    moved = max(float(np.abs(a - b).max()) for a, b in zip(begin, ends[1], strict=True))
+    for a, b in zip(*ends, strict=True):
+        np.testing.assert_allclose(a, b, atol=0.05 * moved)
 
 
 def test_some_streams_go_on_into_the_next_mixture(pack) -> None:

@@ -53,7 +53,10 @@ _LOSS = "snr", "quality", "eaten", "silence"
 @click.option("--optimizer", type=click.Choice(["adam", "muon"]))
 @click.option("--warmup", type=int, help="Updates over which the rate rises.")
 @click.option("--weight-decay", type=float, help="Of matrices, times the rate.")
-@click.option("--batch", type=int, help="Sequences of one update.")
+@click.option("--batch", type=int, help="Sequences learned from at once.")
+@click.option(
+    "--accumulate", type=click.IntRange(min=1), help="Batches that make one update; 1."
+)
 @click.option("--seconds", type=float, help="Length of a sequence.")
 @click.option("--parts", type=int, help="Sequences in a row with states carried.")
 @click.option("--kept", type=float, help="Share whose states go on beyond a mixture.")

@@ -19,11 +19,13 @@ class FitConfig:
     Attributes
     ----------
     batch
-        Sequences of one update.
+        Sequences that are learned from at once.
+    accumulate
+        Batches whose mean gradient makes one update: what memory does not hold at once.
     optimizer
         ``"adam"``, or ``"muon"`` for `NormedMuon`.
     learning_rate, warmup
-        The optimizer's rate, and the updates over which it rises from zero.
+        The optimizer's rate, and the batches over which it rises from zero.
     weight_decay
         Share of each matrix that an update takes away, times the rate.
     clipnorm, clipvalue, global_clipnorm
@@ -46,6 +48,7 @@ class FitConfig:
     """
 
     batch: int = 16
+    accumulate: int = 1
     optimizer: str = "adam"
     learning_rate: float = 2e-3
     warmup: int = 200

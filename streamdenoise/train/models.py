@@ -112,6 +112,9 @@ def make_model(net: nets.SpectralNet, config: FitConfig) -> WaveModel:
         clipnorm=config.clipnorm,
         clipvalue=config.clipvalue,
         global_clipnorm=config.global_clipnorm,
+        gradient_accumulation_steps=(
+            config.accumulate if config.accumulate > 1 else None
+        ),
     )
     model.compile(optimizer=optimizer)
     return model
