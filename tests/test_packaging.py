@@ -28,7 +28,7 @@ if not (ROOT / "pyproject.toml").is_file():
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-FOR_DEVELOPERS = {"docs", "train", "eval", "test", "test-more", "dev"}
+FOR_DEVELOPERS = {"docs", "train", "eval", "mos", "test", "test-more", "dev"}
 PAGE = ROOT / "man" / "streamdenoise.1"
 
 
